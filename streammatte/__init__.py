@@ -1,0 +1,1 @@
+"""streammatte: real-time video matting."""
