@@ -1,0 +1,183 @@
+"""Colour as ITU-T H.273 names it, and the maths between a stream's planes and RGB.
+
+Codes are H.273's own numbers (MatrixCoefficients, ColourPrimaries, TransferCharacteristics); 2 means unspecified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "TRANSFER_HLG",
+    "TRANSFER_PQ",
+    "UNSPECIFIED",
+    "ChromaLocation",
+    "ColorSpec",
+    "decode_matrix",
+    "encode_matrix",
+    "from_sdr",
+    "nits_to_pq",
+    "pq_to_nits",
+    "to_sdr",
+]
+
+UNSPECIFIED = 2
+TRANSFER_PQ = 16
+TRANSFER_HLG = 18
+
+_LUMA_WEIGHTS = {  # matrix code -> (Kr, Kb), H.273 table 4
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+
+
+class ChromaLocation(Enum):
+    """Where a subsampled chroma sample sits (H.273 Chroma420SampleLocType); values are FFmpeg's AVChromaLocation."""
+
+    UNSPECIFIED = 0
+    LEFT = 1
+    CENTER = 2
+    TOP_LEFT = 3
+    TOP = 4
+    BOTTOM_LEFT = 5
+    BOTTOM = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ColorSpec:
+    """How a stream's numbers mean colour, as tagged; `resolved` fills in what the tags leave open."""
+
+    matrix: int = UNSPECIFIED
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    full_range: bool | None = None
+    """True: 0..peak; False: limited ("video") range; None: not tagged."""
+    chroma_location: ChromaLocation = ChromaLocation.UNSPECIFIED
+
+    def resolved(self, model: str, height: int) -> ColorSpec:
+        """The same with every unspecified code replaced by what players assume.
+
+        `model` is PixelFormat.model. RGB is full range with the identity matrix (0); untagged YUV is BT.709 from
+        720 lines up and BT.601 below; untagged primaries and transfer follow BT.709; untagged range is limited.
+        """
+        if model == "gbr":
+            matrix, full = 0, self.full_range is not False
+        else:
+            guess = 1 if height >= 720 else 6
+            matrix = guess if self.matrix in (UNSPECIFIED, 0, 3) or self.matrix not in _LUMA_WEIGHTS else self.matrix
+            full = bool(self.full_range)
+        return ColorSpec(
+            matrix=matrix,
+            primaries=1 if self.primaries == UNSPECIFIED else self.primaries,
+            transfer=1 if self.transfer == UNSPECIFIED else self.transfer,
+            full_range=full,
+            chroma_location=self.chroma_location,
+        )
+
+    @property
+    def hdr(self) -> bool:
+        """The transfer is PQ or HLG (ITU-R BT.2100)."""
+        return self.transfer in (TRANSFER_PQ, TRANSFER_HLG)
+
+
+def decode_matrix(spec: ColorSpec, bits: int) -> npt.NDArray[np.float32]:
+    """The 3x4 matrix that takes code values (Y, Cb, Cr, 1) to non-linear R'G'B' in [0, 1] (H.273, section 8.3).
+
+    `spec` must be resolved. Gray streams use the first column only.
+    """
+    kr, kb = _LUMA_WEIGHTS[spec.matrix]
+    kg = 1.0 - kr - kb
+    chroma = np.array(
+        [
+            [1.0, 0.0, 2 * (1 - kr)],
+            [1.0, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg],
+            [1.0, 2 * (1 - kb), 0.0],
+        ]
+    )
+    step = float(1 << (bits - 8))
+    if spec.full_range:
+        scale = np.full(3, 1.0 / ((1 << bits) - 1))
+        offset = np.array([0.0, 128 * step, 128 * step])
+    else:
+        scale = 1.0 / (np.array([219.0, 224.0, 224.0]) * step)
+        offset = np.array([16.0, 128.0, 128.0]) * step
+    linear = chroma * scale
+    return np.hstack([linear, -(linear @ offset)[:, None]]).astype(np.float32)
+
+
+def encode_matrix(spec: ColorSpec, bits: int) -> npt.NDArray[np.float32]:
+    """The 3x4 matrix that takes R'G'B' in [0, 1] and 1 to code values Y, Cb, Cr; the inverse of `decode_matrix`."""
+    full = decode_matrix(spec, bits).astype(np.float64)
+    inverse = np.linalg.inv(full[:, :3])
+    return np.hstack([inverse, -(inverse @ full[:, 3:])]).astype(np.float32)
+
+
+_BT709_TO_BT2020 = np.array(  # ITU-R BT.2087-0, table 4
+    [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]], dtype=np.float32
+)
+_BT2020_TO_BT709 = np.linalg.inv(_BT709_TO_BT2020).astype(np.float32)
+_SDR_WHITE_NITS = 203.0  # ITU-R BT.2408: diffuse white of HDR reference
+_PQ_M1, _PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
+_PQ_C1, _PQ_C2, _PQ_C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+_HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
+_HLG_SDR_GAIN = 0.265  # scene light that HLG codes as 75 %, where BT.2408 puts SDR white
+
+FloatImage: TypeAlias = npt.NDArray[np.float32]
+
+
+def pq_to_nits(signal: FloatImage) -> FloatImage:
+    """SMPTE ST 2084 EOTF: [0, 1] to cd/m2."""
+    power = np.power(np.clip(signal, 0.0, 1.0), 1 / _PQ_M2)
+    return np.asarray(1e4 * np.power(np.maximum(power - _PQ_C1, 0) / (_PQ_C2 - _PQ_C3 * power), 1 / _PQ_M1), np.float32)
+
+
+def nits_to_pq(nits: FloatImage) -> FloatImage:
+    """SMPTE ST 2084 inverse EOTF: cd/m2 to [0, 1]."""
+    power = np.power(np.clip(nits / 1e4, 0.0, 1.0), _PQ_M1)
+    return np.asarray(np.power((_PQ_C1 + _PQ_C2 * power) / (1 + _PQ_C3 * power), _PQ_M2), np.float32)
+
+
+def _srgb_to_linear(signal: FloatImage) -> FloatImage:
+    low = signal / 12.92
+    return np.asarray(np.where(signal <= 0.04045, low, np.power((signal + 0.055) / 1.055, 2.4)), np.float32)
+
+
+def _linear_to_srgb(light: FloatImage) -> FloatImage:
+    high = 1.055 * np.power(np.maximum(light, 1e-8), 1 / 2.4) - 0.055
+    return np.asarray(np.where(light <= 0.0031308, light * 12.92, high), np.float32)
+
+
+def to_sdr(rgb: FloatImage, spec: ColorSpec) -> FloatImage:
+    """The stream's R'G'B' (h, w, 3) as the SDR picture a network was trained on, in [0, 1].
+
+    PQ is brought to diffuse white (BT.2408), rolled off (Reinhard et al. 2002, eq. 4) and re-encoded as sRGB. HLG is
+    left as it is: it was made to be watched on SDR screens (BT.2390).
+    """
+    if spec.transfer != TRANSFER_PQ:
+        return np.clip(rgb, 0.0, 1.0)
+    light = pq_to_nits(rgb) / _SDR_WHITE_NITS
+    white = 1000.0 / _SDR_WHITE_NITS
+    rolled = light * (1 + light / white**2) / (1 + light)
+    return np.clip(_linear_to_srgb(np.maximum(rolled @ _BT2020_TO_BT709.T, 0.0) * 1.6), 0.0, 1.0)
+
+
+def from_sdr(rgb: FloatImage, spec: ColorSpec) -> FloatImage:
+    """An sRGB picture in [0, 1] as the stream's R'G'B': SDR white at 203 cd/m2 in PQ and at 75 % in HLG (BT.2408)."""
+    if not spec.hdr:
+        return rgb
+    wide = _srgb_to_linear(rgb) @ _BT709_TO_BT2020.T
+    if spec.transfer == TRANSFER_PQ:
+        return nits_to_pq(wide * _SDR_WHITE_NITS)
+    scene = wide * _HLG_SDR_GAIN
+    high = _HLG_A * np.log(np.maximum(12 * scene - _HLG_B, 1e-6)) + _HLG_C
+    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), high), np.float32)

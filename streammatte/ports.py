@@ -1,0 +1,180 @@
+"""The ports of the house: what every adapter promises, and all that the pipeline knows of them.
+
+One contract suite per port (tests/contract) runs over every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from streammatte.frame import Frame, Layer, Matte, Packet, Plane, StreamInfo
+
+__all__ = [
+    "Arithmetic",
+    "Background",
+    "Foreground",
+    "Refiner",
+    "Runtime",
+    "Session",
+    "SessionInfo",
+    "Sink",
+    "SinkKind",
+    "SinkReport",
+    "Source",
+    "Stabilizer",
+]
+
+
+class Source(Protocol):
+    """Where frames come from.
+
+    `info` is known from the moment the source is open. `events` may be iterated once; it yields frames with
+    strictly increasing pts and seq 0, 1, 2, ..., with the packets of other streams between them in stream order.
+    It raises SourceError where decoding fails or the input ends before its declared end. `close` may be called
+    at any time, more than once, from another thread only once iteration has stopped.
+    """
+
+    info: StreamInfo
+    notes: list[str]
+    """Whatever was taken otherwise than the input says (mended timestamps, ...); complete once `events` has ended."""
+
+    def events(self) -> Iterator[Frame | Packet]:
+        """Frames and passing packets, in stream order, until the end of the input."""
+
+    def close(self) -> None:
+        """Release the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """What a loaded engine is, for the run report."""
+
+    runtime: str
+    """Library and version, e.g. "openvino 2026.4.1"."""
+    device: str
+    """The device in words, e.g. the CPU's full name."""
+    precision: Literal["f32", "bf16"]
+    """What the arithmetic really runs in."""
+    cache_hit: bool = False
+    """The built engine came from the cache."""
+    notes: tuple[str, ...] = ()
+    """Anything done otherwise than asked, and why."""
+
+
+class Session(Protocol):
+    """A loaded engine: one network at one input size."""
+
+    info: SessionInfo
+
+    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Map a normalised (1, 3, h, w) float32 batch to the network's raw output (1, 1, h, w) float32.
+
+        The result is the caller's own: a later call does not write into it. Called from one thread at a time.
+        """
+
+    def close(self) -> None:
+        """Release the engine."""
+
+
+class Runtime(Protocol):
+    """A library that runs ONNX networks."""
+
+    name: str
+
+    def unavailable(self) -> str | None:
+        """Why this runtime cannot be used here, with what to do; None if it can."""
+
+    def load(self, onnx: Path, sha256: str, *, output: int, precision: str, cache: Path | None) -> Session:
+        """Load `onnx` (whose bytes hash to `sha256`) and return a session that computes output number `output`.
+
+        `precision` is auto, f32 or bf16; built engines are kept below `cache` unless it is None.
+        Raises RuntimeUnavailable where the precision cannot be had.
+        """
+
+
+class Arithmetic(Protocol):
+    """How a frame becomes the network's batch, and its output a matte."""
+
+    def batch(self, frame: Frame) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The upright (1, 3, h, w) float32 batch, and the RGB picture (h, w, 3) in [0, 1] it was made from."""
+
+    def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The network's raw output (1, 1, h, w) as alpha (h, w) float32 in [0, 1], upright."""
+
+
+class Stabilizer(Protocol):
+    """Makes mattes steady over time. Holds state; `step` is called once per frame, in order, from one thread."""
+
+    def step(self, matte: Matte) -> Matte:
+        """The steadied matte of the same frame; state is dropped first where `matte.discontinuity` is set."""
+
+
+class Refiner(Protocol):
+    """Takes a matte from network to frame resolution."""
+
+    def refine(self, matte: Matte, frame: Frame) -> Plane:
+        """Alpha (H, W) of the frame's dtype, 0..peak."""
+
+
+class Foreground(Protocol):
+    """Estimates the subject's own colour F where the old background shows through."""
+
+    def estimate(self, frame: Frame, pha: Plane) -> tuple[Plane, ...]:
+        """Planes of F like `frame.planes`; bit for bit the source's where alpha is peak, free where it is 0."""
+
+
+class Background(Protocol):
+    """What stands behind the subject."""
+
+    def planes(self, layer: Layer) -> tuple[Plane, ...]:
+        """Planes of B for this frame: format, size, colour and orientation of `layer.frame`. Not to be written to."""
+
+    def close(self) -> None:
+        """Release files."""
+
+
+SinkKind = Literal["com", "fgr", "pha"]
+"""What a sink is given: the composite, the subject with its alpha, or the alpha alone as a gray frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkReport:
+    """What a sink wrote."""
+
+    name: str
+    frames: int
+    codec: str
+    av_drift_ms: float | None = None
+    """Greatest shift of written video against written audio, beyond what the source has; None without audio."""
+    notes: tuple[str, ...] = ()
+    """Anything done otherwise than asked, and why."""
+
+
+class Sink(Protocol):
+    """Where frames go. `write` and `write_packet` are called from one thread, in stream order.
+
+    A sink leaves nothing under its final name until `finish` has returned; `abort` leaves nothing at all.
+    `fgr` frames carry `alpha`; `pha` frames are gray, full range, of the source's bit depth; `com` frames are like
+    the source's. Raises SinkError.
+    """
+
+    name: str
+    kind: SinkKind
+
+    def write(self, frame: Frame) -> None:
+        """Take one frame."""
+
+    def write_packet(self, packet: Packet) -> None:
+        """Take one packet of another stream; sinks that hold only pictures ignore it."""
+
+    def finish(self) -> SinkReport:
+        """Complete the output and give it its final name."""
+
+    def abort(self) -> None:
+        """Drop what was written. Safe at any time, also after `finish` (then it does nothing)."""
