@@ -1,0 +1,205 @@
+"""Converts a small tflite segmentation network to ONNX.
+
+OpenVINO's own tflite reader refuses MediaPipe's custom operator Convolution2DTransposeBias. The networks
+have eleven kinds of operator, so they are written anew: pictures turn from (1, h, w, c) to (1, c, h, w),
+TensorFlow's SAME padding becomes explicit pads, float16 constants become float32. What is not known is
+refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streammatte.errors import ModelError
+from streammatte.weights.tflite_reader import Operator, TfliteNetwork
+
+__all__ = ["CONVERTER", "OPSET", "convert"]
+
+CONVERTER = "tflite_onnx 1"
+"""Goes into the sidecar: weights stored by another version of this converter are converted anew."""
+
+OPSET = 17
+"""HardSwish needs 14; 17 is what every runtime in use today reads."""
+
+_IR_VERSION = 8
+"""The file version that belongs to opset 17; fixed, so that the onnx package in use does not show."""
+
+_SAME, _VALID = 0, 1
+_PADDING_SAME_CUSTOM = 1
+_Floats = npt.NDArray[np.float32]
+
+
+def convert(content: bytes, name: str) -> bytes:
+    """The ONNX bytes of the tflite network `content`; the same bytes for the same content.
+
+    Input `src` (1, 3, h, w) float32 RGB in 0..1, output `pha` (1, 1, h, w) float32, as the network gives it.
+    Raises ModelError where the extra `convert` is not installed or the network holds what is not known here.
+    """
+    onnx, tflite = _package("onnx"), _package("tflite")
+    return _Writer(TfliteNetwork(content, tflite), onnx).write(name)
+
+
+def _package(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ModelError(
+            f"the package {name} is needed to convert tflite to ONNX: pip install 'streammatte[convert]'"
+        ) from error
+
+
+def _same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's SAME padding, (before, after): the odd one goes after."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class _Writer:
+    """Writes one network; every `_kind` method adds the nodes of one kind of operator."""
+
+    def __init__(self, network: TfliteNetwork, onnx: ModuleType) -> None:
+        self._network = network
+        self._onnx = onnx
+        self._nodes: list[Any] = []
+        self._initializers: list[Any] = []
+        self._constants: dict[int, _Floats] = {}
+        self._names = {network.input: "src", network.output: "pha"}
+        self._known: dict[str, Callable[[Operator], None]] = {
+            "ADD": lambda op: self._binary("Add", op),
+            "AVERAGE_POOL_2D": self._average_pool,
+            "CONV_2D": self._conv,
+            "Convolution2DTransposeBias": self._conv_transpose,
+            "DEPTHWISE_CONV_2D": self._depthwise,
+            "DEQUANTIZE": self._dequantize,
+            "HARD_SWISH": lambda op: self._unary("HardSwish", op),
+            "LOGISTIC": lambda op: self._unary("Sigmoid", op),
+            "MEAN": self._mean,
+            "MUL": lambda op: self._binary("Mul", op),
+            "RELU": lambda op: self._unary("Relu", op),
+            "RESIZE_BILINEAR": self._resize,
+        }
+
+    def write(self, name: str) -> bytes:
+        """The whole network as ONNX bytes, checked by the onnx package."""
+        for op in self._network.operators():
+            if op.kind not in self._known:
+                raise ModelError(f"unsupported tflite operator {op.kind}; known are {', '.join(self._known)}")
+            self._known[op.kind](op)
+        helper, checker = self._onnx.helper, self._onnx.checker
+        ends = [self._value(self._network.input, 3), self._value(self._network.output, 1)]
+        graph = helper.make_graph(self._nodes, name, ends[:1], ends[1:], self._initializers)
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, producer_name="streammatte", opset_imports=opsets, ir_version=_IR_VERSION)
+        checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString(deterministic=True))
+
+    def _value(self, tensor: int, channels: int) -> Any:
+        _, h, w, c = self._network.shape(tensor)
+        if c != channels:
+            raise ModelError(f"expected {channels} channels of {self._name(tensor)}, got {c}")
+        kind = self._onnx.TensorProto.FLOAT
+        return self._onnx.helper.make_tensor_value_info(self._name(tensor), kind, [1, c, h, w])
+
+    def _name(self, tensor: int) -> str:
+        return self._names.get(tensor, f"t{tensor}")
+
+    def _node(self, kind: str, op: Operator, inputs: list[str], **attributes: Any) -> None:
+        name = self._name(op.output)
+        self._nodes.append(self._onnx.helper.make_node(kind, inputs, [name], name=name, **attributes))
+
+    def _initializer(self, name: str, values: npt.NDArray[Any]) -> str:
+        contiguous = np.ascontiguousarray(values)
+        self._initializers.append(self._onnx.numpy_helper.from_array(contiguous, name))
+        return name
+
+    def _constant(self, tensor: int) -> _Floats:
+        values = self._constants.get(tensor)
+        values = self._network.constant(tensor) if values is None else values
+        if values is None:
+            raise ModelError(f"expected constant weights in tflite tensor {tensor}, got a computed one")
+        return values
+
+    def _dequantize(self, op: Operator) -> None:
+        self._constants[op.output] = self._constant(op.inputs[0])
+
+    def _unary(self, kind: str, op: Operator) -> None:
+        self._node(kind, op, [self._name(op.inputs[0])])
+
+    def _binary(self, kind: str, op: Operator) -> None:
+        self._plain(op)
+        self._node(kind, op, [self._name(tensor) for tensor in op.inputs])
+
+    def _plain(self, op: Operator) -> None:
+        """Refuse an activation fused into the operator: these networks have none."""
+        if op.options.FusedActivationFunction() != 0:
+            raise ModelError(f"unsupported fused activation in tflite operator {op.kind}")
+
+    def _conv(self, op: Operator) -> None:
+        kernel = self._constant(op.inputs[1]).transpose(0, 3, 1, 2)
+        self._convolution(op, kernel, group=1)
+
+    def _depthwise(self, op: Operator) -> None:
+        if op.options.DepthMultiplier() != 1:
+            raise ModelError("unsupported depth multiplier in tflite operator DEPTHWISE_CONV_2D")
+        kernel = self._constant(op.inputs[1]).transpose(3, 0, 1, 2)
+        self._convolution(op, kernel, group=kernel.shape[0])
+
+    def _convolution(self, op: Operator, kernel: _Floats, group: int) -> None:
+        """A convolution with `kernel` (out, in / group, kh, kw) and a bias."""
+        self._plain(op)
+        options = op.options
+        if (options.DilationHFactor(), options.DilationWFactor()) != (1, 1):
+            raise ModelError(f"unsupported dilation in tflite operator {op.kind}")
+        strides = [options.StrideH(), options.StrideW()]
+        _, h, w, _ = self._network.shape(op.inputs[0])
+        pads = [0, 0, 0, 0]
+        if options.Padding() == _SAME:
+            top, bottom = _same_pads(h, kernel.shape[2], strides[0])
+            left, right = _same_pads(w, kernel.shape[3], strides[1])
+            pads = [top, left, bottom, right]
+        inputs = self._weighted(op, kernel)
+        shape = list(kernel.shape[2:])
+        self._node("Conv", op, inputs, kernel_shape=shape, strides=strides, pads=pads, group=group)
+
+    def _weighted(self, op: Operator, kernel: _Floats) -> list[str]:
+        """The names of the operator's picture, of `kernel` and of its bias."""
+        name = self._name(op.output)
+        bias = self._constant(op.inputs[2])
+        stored = [self._initializer(f"{name}.w", kernel), self._initializer(f"{name}.b", bias)]
+        return [self._name(op.inputs[0]), *stored]
+
+    def _conv_transpose(self, op: Operator) -> None:
+        """MediaPipe's operator; its option bytes are padding, stride width, stride height as int32."""
+        padding, stride_w, stride_h = struct.unpack("<3i", op.custom)
+        kernel = self._constant(op.inputs[1]).transpose(3, 0, 1, 2)
+        # Where the kernel is as large as the stride nothing overlaps, and SAME and VALID are the same thing.
+        if padding != _PADDING_SAME_CUSTOM or kernel.shape[2:] != (stride_h, stride_w):
+            raise ModelError(f"unsupported padding or kernel in tflite operator {op.kind}")
+        self._node("ConvTranspose", op, self._weighted(op, kernel), strides=[stride_h, stride_w])
+
+    def _average_pool(self, op: Operator) -> None:
+        self._plain(op)
+        window = (op.options.FilterHeight(), op.options.FilterWidth())
+        if op.options.Padding() != _VALID or window != self._network.shape(op.inputs[0])[1:3]:
+            raise ModelError("unsupported window in tflite operator AVERAGE_POOL_2D: only whole pictures")
+        self._unary("GlobalAveragePool", op)
+
+    def _mean(self, op: Operator) -> None:
+        if self._constant(op.inputs[1]).tolist() != [1, 2] or not op.options.KeepDims():
+            raise ModelError("unsupported axes in tflite operator MEAN: only height and width, kept")
+        self._unary("GlobalAveragePool", op)
+
+    def _resize(self, op: Operator) -> None:
+        if op.options.AlignCorners() or not op.options.HalfPixelCenters():
+            raise ModelError("unsupported tflite operator RESIZE_BILINEAR: only half-pixel centres")
+        _, h, w, c = self._network.shape(op.output)
+        sizes = self._initializer(f"{self._name(op.output)}.sizes", np.array([1, c, h, w], np.int64))
+        inputs = [self._name(op.inputs[0]), "", "", sizes]
+        self._node("Resize", op, inputs, mode="linear", coordinate_transformation_mode="half_pixel")
