@@ -1,0 +1,180 @@
+"""Pixel kernels on host memory: NumPy and OpenCV, planes in, planes out.
+
+Planes are (h, w) uint8 up to 8 bits, else uint16; `peak` is 2**bits - 1; alpha planes run 0..peak at luma size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streammatte.color import (
+    ChromaLocation,
+    ColorSpec,
+    FloatImage,
+    decode_matrix,
+    encode_matrix,
+    from_sdr,
+    to_sdr,
+)
+from streammatte.frame import Frame, PixelFormat, Plane
+
+__all__ = [
+    "alpha_plane",
+    "blend",
+    "chroma_alpha",
+    "frame_rgb",
+    "planes_from_rgb",
+    "resize",
+    "rgb8",
+    "soft_indices",
+    "turn",
+    "turn_back",
+]
+
+
+def resize(image: npt.NDArray[Any], width: int, height: int) -> npt.NDArray[Any]:
+    """`image` (h, w[, c]) at a new size: area average where it shrinks, linear where it grows, per axis.
+
+    OpenCV's INTER_AREA averages only when both axes shrink; a picture squashed one way and stretched the other
+    would alias, so the shrinking axis goes first.
+    """
+    h, w = image.shape[:2]
+    if (w, h) == (width, height):
+        return image
+    if (width < w) != (height < h) and width != w and height != h:
+        image = cv2.resize(image, (min(w, width), min(h, height)), interpolation=cv2.INTER_AREA)
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    shrinks = width <= w and height <= h
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def turn(image: npt.NDArray[Any], degrees: int) -> npt.NDArray[Any]:
+    """`image` turned counter-clockwise by a multiple of 90 degrees: stored orientation to upright."""
+    return image if degrees == 0 else np.ascontiguousarray(np.rot90(image, degrees // 90))
+
+
+def turn_back(image: npt.NDArray[Any], degrees: int) -> npt.NDArray[Any]:
+    """The inverse of `turn`: upright to stored orientation."""
+    return turn(image, -degrees % 360)
+
+
+def frame_rgb(frame: Frame, width: int, height: int) -> FloatImage:
+    """The frame as SDR R'G'B' (height, width, 3) float32 in [0, 1], stored orientation.
+
+    Planes are resampled first, each once, so that the matrix is only applied at the size asked for.
+    """
+    spec = frame.color.resolved(frame.format.model, frame.height)
+    planes = [resize(plane, width, height) for plane in frame.planes]
+    if frame.format.model == "gbr":
+        green, blue, red = planes
+        rgb = np.dstack([red, green, blue]).astype(np.float32) / np.float32(frame.format.peak)
+        return to_sdr(rgb, spec)
+    matrix = decode_matrix(spec, frame.format.bits)
+    if frame.format.model == "gray":
+        luma = planes[0].astype(np.float32) * matrix[0, 0] + _gray_offset(spec, frame.format.bits)
+        return to_sdr(np.repeat(luma[..., None], 3, axis=2), spec)
+    coded = cv2.merge([plane.astype(np.float32) for plane in planes])
+    return to_sdr(np.asarray(cv2.transform(coded, matrix), np.float32), spec)
+
+
+def _gray_offset(spec: ColorSpec, bits: int) -> np.float32:
+    return np.float32(0.0 if spec.full_range else -16.0 / 219.0)
+
+
+def rgb8(frame: Frame) -> npt.NDArray[np.uint8]:
+    """The whole frame as upright 8-bit RGB (H, W, 3)."""
+    rgb = frame_rgb(frame, frame.width, frame.height)
+    return np.asarray(turn(cv2.convertScaleAbs(rgb, alpha=255.0), frame.rotation), np.uint8)
+
+
+def planes_from_rgb(rgb: FloatImage, target: PixelFormat, color: ColorSpec) -> tuple[Plane, ...]:
+    """SDR R'G'B' (H, W, 3) float32 in [0, 1] as planes of `target`, coded as `color` (resolved for that height)."""
+    spec = color.resolved(target.model, rgb.shape[0])
+    signal = from_sdr(np.clip(rgb, 0.0, 1.0), spec)
+    height, width = rgb.shape[:2]
+    if target.model == "gbr":
+        red, green, blue = cv2.split(signal * np.float32(target.peak))
+        return tuple(_quantise(plane, target) for plane in (green, blue, red))
+    if target.model == "gray":
+        luma = cv2.transform(signal, encode_matrix(spec, target.bits)[:1])
+        return (_quantise(luma.reshape(height, width), target),)
+    coded = cv2.split(cv2.transform(signal, encode_matrix(spec, target.bits)))
+    chroma = [subsample(plane, target, spec.chroma_location) for plane in coded[1:]]
+    return tuple(_quantise(plane, target) for plane in (coded[0], *chroma))
+
+
+def _quantise(plane: npt.NDArray[Any], target: PixelFormat) -> Plane:
+    rounded: npt.NDArray[Any] = np.clip(np.rint(plane), 0, target.peak)
+    return rounded.astype(np.uint8) if target.bits <= 8 else rounded.astype(np.uint16)
+
+
+def subsample(plane: npt.NDArray[Any], target: PixelFormat, location: ChromaLocation) -> npt.NDArray[Any]:
+    """A luma-sized plane at chroma size, filtered around the place where `target`'s chroma samples sit.
+
+    Untagged 4:2:0 and 4:2:2 are sited left (MPEG-2, H.264's default): co-sited with the even luma column, so the
+    filter is [1 2 1]/4 across and a plain mean down. A mean of 2 x 2 instead would shift alpha by half a pixel.
+    """
+    height, width = plane.shape
+    shape = target.plane_shape(1, width, height)
+    if shape == plane.shape:
+        return plane
+    cosited_x = target.log2_chroma_w == 1 and location in _COSITED_X
+    cosited_y = target.log2_chroma_h == 1 and location in _COSITED_Y
+    kernel_x = _TRIANGLE if cosited_x else _NONE
+    kernel_y = _TRIANGLE if cosited_y else _NONE
+    if cosited_x or cosited_y:
+        plane = cv2.sepFilter2D(plane, -1, kernel_x, kernel_y, borderType=cv2.BORDER_REPLICATE)
+    if cosited_x:
+        plane = plane[:, ::2]
+    if cosited_y:
+        plane = plane[::2]
+    return plane if plane.shape == shape else cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA)
+
+
+_TRIANGLE = np.array([0.25, 0.5, 0.25], np.float32)
+_NONE = np.array([1.0], np.float32)
+_COSITED_X = {
+    ChromaLocation.UNSPECIFIED,
+    ChromaLocation.LEFT,
+    ChromaLocation.TOP_LEFT,
+    ChromaLocation.BOTTOM_LEFT,
+}
+_COSITED_Y = {ChromaLocation.TOP_LEFT, ChromaLocation.TOP}
+
+
+def chroma_alpha(pha: Plane, target: PixelFormat, color: ColorSpec) -> tuple[Plane, ...]:
+    """Alpha at the size and siting of each plane of `target`: (luma, chroma, chroma), or as many as there are."""
+    if target.plane_count == 1:
+        return (pha,)
+    small = subsample(pha, target, color.chroma_location)
+    return pha, small, small
+
+
+def alpha_plane(pha: npt.NDArray[np.float32], width: int, height: int, target: PixelFormat) -> Plane:
+    """A matte (h, w) float32 in [0, 1] as an alpha plane (height, width) of `target`'s depth, cubic interpolation."""
+    grown = cv2.resize(pha, (width, height), interpolation=cv2.INTER_CUBIC)
+    if target.bits <= 8:
+        return np.asarray(cv2.convertScaleAbs(np.maximum(grown, 0), alpha=float(target.peak)), np.uint8)
+    return _quantise(grown * np.float32(target.peak), target)
+
+
+def blend(fgr: Plane, bg: Plane, pha: Plane, peak: int) -> Plane:
+    """(pha * fgr + (peak - pha) * bg) / peak, rounded once; exactly `fgr` at peak and exactly `bg` at 0."""
+    if fgr.dtype == np.uint8 and peak == 255:
+        front = cv2.multiply(fgr, pha, dtype=cv2.CV_16U)
+        back = cv2.multiply(bg, cv2.bitwise_not(pha), dtype=cv2.CV_16U)
+        return np.asarray(cv2.convertScaleAbs(cv2.add(front, back), alpha=1 / 255), np.uint8)
+    share = pha.astype(np.float32) / np.float32(peak)
+    behind = bg.astype(np.float32)
+    mixed = behind + share * (fgr.astype(np.float32) - behind)
+    return np.rint(mixed).astype(np.uint8) if peak <= 255 else np.rint(mixed).astype(np.uint16)
+
+
+def soft_indices(pha: Plane, peak: int) -> npt.NDArray[np.intp]:
+    """Flat indices of the pixels that are neither fully in nor fully out: 0 < pha < peak."""
+    inside = cv2.inRange(pha, 1, peak - 1)
+    return np.flatnonzero(inside.view(np.bool_))
