@@ -1,0 +1,64 @@
+"""Names and what stands behind them: `name -> module:Class`, loaded when first asked for.
+
+An entry that needs an extra says so; `load` turns its missing import into one line with the remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from streammatte.errors import ConfigError
+
+__all__ = ["ARITHMETICS", "FOREGROUNDS", "REFINERS", "RUNTIMES", "STABILIZERS", "Entry", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a name's class lives, and the extra that installs what it needs ("" for none)."""
+
+    target: str
+    extra: str = ""
+
+
+RUNTIMES = {
+    "openvino": Entry("streammatte.runtimes.openvino:OpenVinoRuntime"),
+    "onnxruntime": Entry("streammatte.runtimes.onnxruntime:OnnxRuntime"),
+}
+"""In the order `--runtime auto` tries them. These import their library only when asked whether they can run."""
+
+ARITHMETICS = {
+    "fixed": Entry("streammatte.arithmetics.fixed_gain:FixedGainArithmetic"),
+    "rembg": Entry("streammatte.arithmetics.rembg:RembgArithmetic", extra="compat"),
+}
+
+STABILIZERS = {
+    "none": Entry("streammatte.stabilizers.none:NoStabilizer"),
+    "ema": Entry("streammatte.stabilizers.ema:EmaStabilizer"),
+}
+
+REFINERS = {
+    "none": Entry("streammatte.refiners.resample:ResampleRefiner"),
+    "rembg": Entry("streammatte.refiners.rembg:RembgRefiner", extra="compat"),
+}
+
+FOREGROUNDS = {
+    "off": Entry("streammatte.foregrounds.off:OffForeground"),
+    "fusion": Entry("streammatte.foregrounds.blur_fusion:BlurFusionForeground"),
+}
+
+
+def load(table: dict[str, Entry], name: str, key: str) -> Any:
+    """The class called `name` in `table`; ConfigError (about setting `key`) if unknown or its extra is missing."""
+    entry = table.get(name)
+    if entry is None:
+        raise ConfigError(key, f"unknown {name!r}; one of {', '.join(table)}")
+    module, _, attribute = entry.target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if not entry.extra:
+            raise
+        remedy = f"pip install 'streammatte[{entry.extra}]'"
+        raise ConfigError(key, f"{name} needs {error.name}, which is not installed: {remedy}") from error

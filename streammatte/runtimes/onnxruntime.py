@@ -1,0 +1,59 @@
+"""ONNX Runtime on the CPU, f32: an extra, and the reference others are compared with."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streammatte.errors import RuntimeUnavailable
+from streammatte.ports import Session, SessionInfo
+
+__all__ = ["OnnxRuntime"]
+
+
+class OnnxRuntime:
+    """Runs the same ONNX files as every other runtime, through onnxruntime's CPU provider."""
+
+    name = "onnxruntime"
+
+    def unavailable(self) -> str | None:
+        """Why not, with the remedy; None if it can be used."""
+        if find_spec("onnxruntime") is None:
+            return "not installed: pip install 'streammatte[onnxruntime]'"
+        return None
+
+    def load(self, onnx: Path, sha256: str, *, output: int, precision: str, cache: Path | None) -> Session:
+        """Load `onnx`; nothing is kept in `cache`, since onnxruntime has no engine worth keeping on a CPU."""
+        import onnxruntime
+
+        if precision not in ("auto", "f32"):
+            reason = "its CPU provider computes in f32 only"
+            raise RuntimeUnavailable(f"precision {precision} cannot be had", {"onnxruntime": reason})
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        loaded = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
+        info = SessionInfo(f"onnxruntime {version('onnxruntime')}", "CPU", "f32")
+        return _OnnxSession(loaded, output, info)
+
+
+class _OnnxSession:
+    """An InferenceSession that computes one output."""
+
+    def __init__(self, loaded: Any, output: int, info: SessionInfo) -> None:
+        self.info = info
+        self._loaded = loaded
+        self._input = loaded.get_inputs()[0].name
+        self._output = loaded.get_outputs()[output].name
+
+    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """See port `Session`."""
+        return np.asarray(self._loaded.run([self._output], {self._input: batch})[0], np.float32)
+
+    def close(self) -> None:
+        """Nothing is held beyond memory."""
