@@ -1,0 +1,1 @@
+"""How frames become a network's batch and its output a matte (port `Arithmetic`)."""

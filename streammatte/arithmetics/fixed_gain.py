@@ -1,0 +1,43 @@
+"""The default: inputs scaled by 255 (the depth's peak), outputs by the network's own activation, nothing per frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streammatte.catalog import Model
+from streammatte.color import FloatImage
+from streammatte.frame import Frame
+from streammatte.kernels import host
+
+__all__ = ["FixedGainArithmetic"]
+
+_MID_GRAY = np.float32(0.5)
+
+
+class FixedGainArithmetic:
+    """No gain depends on a frame's content, so a steady scene stays steady and an empty one empty."""
+
+    def __init__(self, model: Model) -> None:
+        self._input = model.input
+        self._sigmoid = model.output.activation == "sigmoid"
+        self._mean = np.array(model.input.mean, np.float32)
+        self._scale = 1 / np.array(model.input.std, np.float32)
+
+    def batch(self, frame: Frame) -> tuple[npt.NDArray[np.float32], FloatImage]:
+        """The frame at network size, upright; what its own alpha hides is shown as mid gray."""
+        wide, high = self._input.width, self._input.height
+        size = (wide, high) if frame.rotation % 180 == 0 else (high, wide)
+        rgb = host.frame_rgb(frame, *size)
+        if frame.alpha is not None:
+            share = host.resize(frame.alpha, *size).astype(np.float32)[..., None] / np.float32(frame.format.peak)
+            rgb = np.asarray(rgb * share + _MID_GRAY * (1 - share), np.float32)
+        rgb = host.turn(rgb, frame.rotation)
+        return np.asarray(cv2.dnn.blobFromImage((rgb - self._mean) * self._scale), np.float32), rgb
+
+    def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The activation alone; NaN, which no healthy network gives, reads as 0."""
+        logit = raw[0, 0]
+        probability = 1 / (1 + np.exp(-logit)) if self._sigmoid else logit
+        return np.asarray(np.clip(np.nan_to_num(probability, nan=0.0), 0.0, 1.0), np.float32)

@@ -1,0 +1,1 @@
+"""Steadiness over time (port `Stabilizer`)."""
