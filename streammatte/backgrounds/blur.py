@@ -1,0 +1,70 @@
+"""`--bg blur[:strength]`: the room out of focus, without a halo of the subject."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streammatte.errors import ConfigError
+from streammatte.frame import Layer, Plane
+from streammatte.kernels import host
+
+__all__ = ["BlurBackground"]
+
+_EPSILON = 1e-3
+_FINEST_SIGMA_PX = 2.0
+
+
+class BlurBackground:
+    """The source blurred with weights 1 - alpha, so that the subject's colour never bleeds into the room.
+
+    `strength` is the Gaussian's sigma in percent of the picture's height. The blur is computed on the picture reduced
+    until sigma is about two pixels, as three box filters; what lies behind the subject is filled from around it.
+    """
+
+    def __init__(self, strength: float) -> None:
+        if not 0 < strength <= 20:
+            raise ConfigError("--bg blur", f"strength must be more than 0 and at most 20 percent, got {strength:g}")
+        self._strength = strength
+
+    def planes(self, layer: Layer) -> tuple[Plane, ...]:
+        """Blurred planes of this very frame."""
+        frame = layer.frame
+        sigma_px = frame.height * self._strength / 100
+        factor = max(1.0, sigma_px / _FINEST_SIGMA_PX)
+        width, height = max(1, round(frame.width / factor)), max(1, round(frame.height / factor))
+        weight = 1 - host.resize(layer.pha, width, height).astype(np.float32) / np.float32(frame.format.peak)
+        small = np.dstack([host.resize(plane, width, height).astype(np.float32) for plane in frame.planes])
+        soft = _weighted_blur(small, weight, sigma_px * height / frame.height)
+        return tuple(_grown(soft[..., i], plane, frame.format.peak) for i, plane in enumerate(frame.planes))
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _weighted_blur(
+    image: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], sigma: float
+) -> npt.NDArray[np.float32]:
+    far = (image * weight[..., None]).sum(axis=(0, 1)) / (float(weight.sum()) + _EPSILON)
+    stack = np.dstack([image * weight[..., None], weight])
+    fine = np.maximum(_gaussian(stack, sigma), 0)
+    wide = np.maximum(_gaussian(fine, sigma * 6), 0)
+    # Deep inside the subject no room is near: fill from further away, and in the end from the whole room.
+    backup = (wide[..., :-1] + _EPSILON * far) / (wide[..., -1:] + _EPSILON)
+    return np.asarray((fine[..., :-1] + 0.02 * backup) / (fine[..., -1:] + 0.02), np.float32)
+
+
+def _gaussian(image: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
+    # Three boxes of this side have the Gaussian's variance (central limit; W3C Filter Effects, feGaussianBlur).
+    side = max(1, round(sigma * 1.88)) | 1
+    for _ in range(3):
+        image = np.asarray(cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
+    return image
+
+
+def _grown(small: npt.NDArray[np.float32], like: Plane, peak: int) -> Plane:
+    height, width = like.shape
+    grown = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    rounded = np.clip(np.rint(grown), 0, peak)
+    return rounded.astype(np.uint8) if like.dtype == np.uint8 else rounded.astype(np.uint16)

@@ -1,0 +1,1 @@
+"""Estimates of the subject's own colour (port `Foreground`)."""
