@@ -1,0 +1,212 @@
+"""From settings to a pipeline that is ready to run: opens the source, the model, the background and the sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import webcolors
+
+from streammatte import registry
+from streammatte.backgrounds.blur import BlurBackground
+from streammatte.backgrounds.still import ImageBackground, SolidBackground
+from streammatte.backgrounds.video import VideoBackground
+from streammatte.config import Settings
+from streammatte.errors import ConfigError, SourceError
+from streammatte.matter import Matter
+from streammatte.meter import RunReport
+from streammatte.pipeline import Pipeline, Progress, RunFacts, Stages
+from streammatte.ports import Background, Sink, SinkKind, Source, Stabilizer
+from streammatte.sinks import SinkOptions, open_sink
+from streammatte.sources import SourceOptions, open_source
+from streammatte.weights.fetch import Progress as PullProgress
+
+__all__ = ["matte", "open_input", "open_pipeline", "planned_outputs"]
+
+_IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+_BLUR_PERCENT = 2.5
+
+
+def matte(
+    source: str | Path,
+    *,
+    background: str | Path | None = None,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+    **settings: object,
+) -> RunReport:
+    """Matte a file: `streammatte.matte("in.mp4", background="beach.jpg", output="out.mp4")`.
+
+    `background` and `output` are the settings `bg` and `output`; every other field of `Settings` may be given by
+    name. Blocks until done and returns the run report. Raises StreammatteError.
+    """
+    if background is not None:
+        settings["bg"] = str(background)
+    if output is not None:
+        settings["output"] = (Path(output),)
+    unknown = set(settings) - set(Settings.__dataclass_fields__)
+    if unknown:
+        raise ConfigError(sorted(unknown)[0], f"no such setting; one of {', '.join(Settings.__dataclass_fields__)}")
+    return open_pipeline(str(source), Settings(**settings)).run(progress)  # type: ignore[arg-type]
+
+
+def open_input(spec: str, settings: Settings) -> Source:
+    """The source that `spec` names, cut and read as the settings say."""
+    options = SourceOptions(
+        start_s=settings.start_s,
+        duration_s=settings.duration_s,
+        input_format=settings.input_format,
+        input_size=settings.size_px(),
+        input_pix_fmt=settings.input_pix_fmt,
+        input_rate=settings.rate(),
+        salvage=settings.salvage,
+    )
+    return open_source(spec, options)
+
+
+def planned_outputs(spec: str, settings: Settings) -> list[tuple[Path, SinkKind]]:
+    """What will be written: the outputs asked for, or one beside the input where neither these nor a matte are."""
+    kind: SinkKind = "fgr" if settings.bg in (None, "none") else "com"
+    outputs = list(settings.output)
+    if not outputs and (settings.matte is None or settings.bg is not None):
+        outputs = [_beside(spec, kind)]
+    planned: list[tuple[Path, SinkKind]] = [(path, kind) for path in outputs]
+    if settings.matte is not None:
+        planned.append((settings.matte, "pha"))
+    paths = [path.absolute() for path, _ in planned]
+    if len(set(paths)) < len(paths):
+        raise ConfigError("--output", f"{paths[0]} is named twice; give each output a path of its own")
+    if Path(spec).absolute() in paths:
+        raise ConfigError("--output", f"{spec} is the input; choose another name")
+    return planned
+
+
+def _beside(spec: str, kind: SinkKind) -> Path:
+    path = Path(spec)
+    is_file = path.is_file()
+    folder, stem = (path.parent, path.stem) if is_file else (Path(), "streammatte")
+    if is_file and path.suffix.lower() in _IMAGES:
+        suffix = ".png"
+    elif kind == "fgr":
+        suffix = ".mov"
+    else:
+        suffix = path.suffix.lower() if path.suffix.lower() in (".mp4", ".mov", ".mkv", ".webm") else ".mp4"
+    return folder / f"{stem}.matted{suffix}"
+
+
+def open_pipeline(spec: str, settings: Settings, *, pulling: PullProgress | None = None) -> Pipeline:
+    """Everything opened, nothing running. What was opened is closed again where a later part fails."""
+    planned = planned_outputs(spec, settings)
+    undo: list[Callable[[], None]] = []
+    try:
+        source = open_input(spec, settings)
+        undo.append(source.close)
+        background = _background(settings)
+        if background is not None:
+            undo.append(background.close)
+        _check_required(settings)
+        matter = _matter(settings, pulling)
+        undo.append(matter.close)
+        sinks: list[Sink] = []
+        for path, kind in planned:
+            sinks.append(open_sink(path, kind, source.info, _sink_options(settings, matter)))
+            undo.append(sinks[-1].abort)
+        return Pipeline(source, _stages(settings, matter, background), sinks, _facts(matter))
+    except BaseException:
+        for action in reversed(undo):
+            action()
+        raise
+
+
+def _check_required(settings: Settings) -> None:
+    if settings.require and settings.runtime not in ("auto", settings.require):
+        raise ConfigError("--require", f"asks for {settings.require}, --runtime for {settings.runtime}; give one")
+
+
+def _matter(settings: Settings, pulling: PullProgress | None) -> Matter:
+    return Matter(
+        settings.model,
+        runtime=settings.runtime,
+        precision=settings.precision,
+        compat=settings.compat,
+        require=settings.require,
+        progress=pulling,
+    )
+
+
+def _stages(settings: Settings, matter: Matter, background: Background | None) -> Stages:
+    refiner = registry.load(registry.REFINERS, settings.compat or "none", "--refine")
+    foreground = registry.load(registry.FOREGROUNDS, settings.fgr, "--fgr")
+    return Stages(matter, _stabilizer(settings), refiner(), foreground(), background)
+
+
+def _stabilizer(settings: Settings) -> Stabilizer:
+    chosen = registry.load(registry.STABILIZERS, settings.stabilize, "--stabilize")
+    stabilizer: Stabilizer = chosen(settings.half_life_s) if settings.stabilize == "ema" else chosen()
+    return stabilizer
+
+
+def _sink_options(settings: Settings, matter: Matter) -> SinkOptions:
+    made_by = f"streammatte; model {matter.model.name} ({matter.model.licence})"
+    return SinkOptions(
+        codec=settings.codec,
+        crf=settings.crf,
+        preset=settings.preset,
+        pix_fmt=settings.pix_fmt,
+        force=settings.force,
+        extra_metadata=(("encoded_by", made_by),),
+    )
+
+
+def _facts(matter: Matter) -> RunFacts:
+    return RunFacts(
+        model=matter.model.name,
+        model_licence=matter.model.licence,
+        weights_sha256=matter.weights_sha256,
+        runtime=matter.info.runtime,
+        precision=matter.info.precision,
+        device=matter.info.device,
+        fallbacks=tuple(matter.fallbacks),
+    )
+
+
+def _background(settings: Settings) -> Background | None:
+    given = settings.bg
+    if given is None or given == "none":
+        return None
+    name, _, strength = given.partition(":")
+    if name == "blur":
+        return BlurBackground(_percent(strength))
+    rgb = _color(given)
+    if rgb is not None:
+        return SolidBackground(rgb)
+    path = Path(given)
+    if not path.exists() and "://" not in given and ":" not in given:
+        raise ConfigError("--bg", f"{given} is no file, colour, blur or none; check the path")
+    if path.suffix.lower() in _IMAGES:
+        return ImageBackground(path, settings.fit)  # type: ignore[arg-type]
+    try:
+        return VideoBackground(partial(open_source, given, SourceOptions()), settings.fit)  # type: ignore[arg-type]
+    except SourceError as error:
+        raise ConfigError("--bg", f"not an image or a video: {error}") from error
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text) if text else _BLUR_PERCENT
+    except ValueError:
+        raise ConfigError("--bg", f"blur:{text}: expected a strength in percent, such as blur:2.5") from None
+
+
+def _color(text: str) -> tuple[float, float, float] | None:
+    try:
+        if text.startswith("#"):
+            red, green, blue = webcolors.hex_to_rgb(text)
+        else:
+            red, green, blue = webcolors.name_to_rgb(text)
+    except ValueError:
+        if text.startswith("#"):
+            raise ConfigError("--bg", f"{text} is not a colour; give #rrggbb") from None
+        return None
+    return red / 255, green / 255, blue / 255

@@ -1,0 +1,161 @@
+"""Every setting of a run, once: the fields below are the library's arguments, the flags and the TOML keys."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from streammatte.errors import ConfigError
+
+__all__ = ["Settings", "flag_of", "read_config"]
+
+
+def _setting(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002
+    return field(default=default, metadata={"help": help, **facts})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One run's settings. Raises ConfigError, naming the flag, for a value out of range."""
+
+    output: tuple[Path, ...] = _setting(
+        (), "Where to write; repeat for several. Default: beside the input.", metavar="FILE", short="-o"
+    )
+    matte: Path | None = _setting(None, "Write the alpha alone.", metavar="FILE")
+    bg: str | None = _setting(
+        None,
+        "Image, video, colour (#rrggbb or CSS name), blur[:PERCENT], or none: keep alpha.  [default: none]",
+        metavar="BACKGROUND",
+    )
+    fit: str = _setting("cover", "How the background fills the frame.", choices=("cover", "contain", "stretch"))
+    fgr: str = _setting(
+        "fusion",
+        "Take the old background's colour out of soft edges, or off to compare.",
+        choices=("fusion", "off"),
+    )
+    model: str = _setting("u2net", "Model name: see `streammatte models list`.", metavar="NAME", short="-m")
+    runtime: str = _setting("auto", "Library that runs the network.", choices=("auto", "openvino", "onnxruntime"))
+    require: str | None = _setting(None, "Fail unless this runtime runs the network.", metavar="RUNTIME")
+    precision: str = _setting("auto", "Arithmetic of the network.", choices=("auto", "f32", "bf16"))
+    compat: str | None = _setting(None, "Reproduce another tool's arithmetic exactly.", choices=("rembg",))
+    stabilize: str = _setting("none", "Smoothing over time.", choices=("none", "ema"))
+    half_life_s: float = _setting(0.04, "Half-life of --stabilize ema.", metavar="SECONDS")
+    codec: str | None = _setting(
+        None,
+        "Video codec; default by extension and pixel format.",
+        choices=("h264", "hevc", "av1", "vp9", "prores", "ffv1", "png"),
+    )
+    crf: int | None = _setting(None, "Quality: lower is better. Default: visually lossless.", metavar="N")
+    preset: str | None = _setting(None, "The encoder's own speed preset.", metavar="NAME")
+    pix_fmt: str | None = _setting(None, "Pixel format to encode, FFmpeg's name.", metavar="NAME")
+    start_s: float = _setting(0.0, "Skip this much of the input.", metavar="SECONDS")
+    duration_s: float | None = _setting(None, "Stop after this much.", metavar="SECONDS")
+    input_format: str | None = _setting(
+        None, "The input's FFmpeg demuxer, where it cannot be told (rawvideo, ...).", metavar="NAME"
+    )
+    input_size: str | None = _setting(None, "Picture size of rawvideo.", metavar="WxH")
+    input_pix_fmt: str | None = _setting(None, "Pixel format of rawvideo.", metavar="NAME")
+    input_rate: str | None = _setting(
+        None, "Frames a second of rawvideo or an image sequence: 25, 30000/1001.", metavar="RATE"
+    )
+    salvage: bool = _setting(False, "Take what can be decoded of a damaged or truncated input.")
+    force: bool = _setting(False, "Overwrite existing outputs.")
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value, choices = getattr(self, item.name), item.metadata.get("choices")
+            if choices and value is not None and value not in choices:
+                raise ConfigError(flag_of(item.name), f"unknown {value!r}; one of {', '.join(choices)}")
+        _at_least(self.start_s, 0, "start_s")
+        if self.duration_s is not None:
+            _above(self.duration_s, 0, "duration_s")
+        _above(self.half_life_s, 0, "half_life_s")
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise ConfigError("--crf", f"must be 0 to 63, got {self.crf}")
+
+    def size_px(self) -> tuple[int, int] | None:
+        """`input_size` as (width, height)."""
+        if self.input_size is None:
+            return None
+        wide, _, high = self.input_size.lower().partition("x")
+        if not (wide.isdigit() and high.isdigit() and int(wide) and int(high)):
+            raise ConfigError("--input-size", f"expected WIDTHxHEIGHT such as 1280x720, got {self.input_size!r}")
+        return int(wide), int(high)
+
+    def rate(self) -> Fraction | None:
+        """`input_rate` as an exact rational."""
+        if self.input_rate is None:
+            return None
+        try:
+            rate = Fraction(self.input_rate)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if rate <= 0:
+            raise ConfigError("--input-rate", f"expected frames a second, 25 or 30000/1001, got {self.input_rate!r}")
+        return rate
+
+
+def flag_of(name: str) -> str:
+    """The flag of a field: units that end its name are in the flag's metavar instead."""
+    return "--" + name.removesuffix("_s").replace("_", "-")
+
+
+def _at_least(value: float, least: float, name: str) -> None:
+    if not value >= least:
+        raise ConfigError(flag_of(name), f"must be at least {least:g}, got {value:g}")
+
+
+def _above(value: float, bound: float, name: str) -> None:
+    if not value > bound:
+        raise ConfigError(flag_of(name), f"must be more than {bound:g}, got {value:g}")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A TOML file of flags (without the dashes) as field values, paths relative to the file's folder.
+
+    Raises ConfigError naming file and key for what is not TOML, not a flag or of the wrong type.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError("--config", f"cannot read {path}: {error.strerror or error}; check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("--config", f"{path} is not TOML: {error}") from error
+    return _checked(table, path)
+
+
+def _checked(table: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    fields = {flag_of(item.name)[2:]: item for item in dataclasses.fields(Settings)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        item = fields.get(key)
+        if item is None:
+            raise ConfigError(key, f"{path}: no such setting; one of {', '.join(fields)}")
+        values[item.name] = _typed(value, item, f"{path}: {key}", path.parent)
+    return values
+
+
+def _typed(value: Any, item: dataclasses.Field[Any], where: str, folder: Path) -> Any:
+    wanted = str(item.type)
+    if wanted.startswith("tuple[Path"):
+        items = value if isinstance(value, list) else [value]
+        if all(isinstance(entry, str) for entry in items):
+            return tuple(folder / entry for entry in items)
+    elif wanted.startswith("Path") and isinstance(value, str):
+        return folder / value
+    elif (wanted.startswith("bool") and isinstance(value, bool)) or (wanted.startswith("int") and type(value) is int):
+        return value
+    elif wanted.startswith("float") and type(value) in (int, float):
+        return float(value)
+    elif wanted.startswith("str"):
+        if isinstance(value, str):
+            beside = folder / value
+            return str(beside) if item.name == "bg" and beside.is_file() else value
+        if item.name == "input_rate" and type(value) in (int, float):
+            return str(value)
+    raise ConfigError(where, f"expected {wanted.replace(' | None', '')}, got {value!r}")

@@ -1,0 +1,124 @@
+"""How long each stage takes, and the run report."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["Meter", "OutputReport", "RunReport", "StageTimes", "peak_rss_mb"]
+
+_SHORTEST_S = 1e-6
+_STEP = math.log(1.01)
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Work per frame of one stage, waiting not counted, in milliseconds; within 1 % of the exact percentile."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class _Histogram:
+    """Durations in buckets 1 % apart: percentiles in constant memory, however long the stream."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._total = 0
+
+    def add(self, seconds: float) -> None:
+        bucket = round(math.log(max(seconds, _SHORTEST_S) / _SHORTEST_S) / _STEP)
+        self._counts[bucket] = self._counts.get(bucket, 0) + 1
+        self._total += 1
+
+    def percentile_ms(self, part: float) -> float:
+        rank, seen = math.ceil(part * self._total), 0
+        for bucket in sorted(self._counts):
+            seen += self._counts[bucket]
+            if seen >= rank:
+                return round(_SHORTEST_S * math.exp(bucket * _STEP) * 1e3, 3)
+        return 0.0
+
+
+class Meter:
+    """Times stages by name. Each stage is timed from one thread; different stages from different threads."""
+
+    def __init__(self) -> None:
+        self._histograms: dict[str, _Histogram] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the block as one frame's work in stage `name`."""
+        start = time.perf_counter()
+        yield
+        self._histograms.setdefault(name, _Histogram()).add(time.perf_counter() - start)
+
+    def stages(self) -> dict[str, StageTimes]:
+        """Percentiles so far, in the order stages were first seen."""
+        return {
+            name: StageTimes(*(histogram.percentile_ms(part) for part in (0.5, 0.95, 0.99)))
+            for name, histogram in list(self._histograms.items())
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReport:
+    """One output of a run."""
+
+    path: str
+    codec: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What ran, how fast, and whatever was done otherwise than asked."""
+
+    input: str
+    outputs: tuple[OutputReport, ...]
+    frames_in: int
+    frames_out: int
+    frames_dropped: int
+    duration_s: float
+    """Of the video that was read, by its timestamps."""
+    wall_s: float
+    """From the start of the pipeline to the last output's completion; loading the model is not in it."""
+    throughput_fps: float
+    model: str
+    model_licence: str
+    weights_sha256: str
+    runtime: str
+    precision: str
+    device: str
+    fallbacks: tuple[str, ...]
+    """Everything done otherwise than asked, with the reason; empty where nothing was."""
+    stages: dict[str, StageTimes]
+    av_drift_ms: float | None
+    """Greatest shift between picture and sound that the outputs have and the source has not; None without sound."""
+    peak_rss_mb: float | None
+    """The process's largest resident memory; None where the system does not tell."""
+    interrupted: bool = False
+    """The run was stopped before the end of the input; what was done until then is complete."""
+    cuts: int = 0
+    """Scene cuts at which temporal state was dropped."""
+    streammatte: str = field(default="")
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return asdict(self)
+
+
+def peak_rss_mb() -> float | None:
+    """Largest resident set of this process so far, in MiB; None on Windows."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -1,0 +1,269 @@
+"""Wires the ports into threads: decode | infer | composite | one encoder per sink; start, drain, stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import numpy as np
+
+from streammatte.compositor import alpha_frame, composite, subject_frame
+from streammatte.cuts import CutDetector
+from streammatte.errors import ContractError, SourceError
+from streammatte.frame import Frame, Layer, Matte, Packet, Plane
+from streammatte.handoff import Cancelled, Handoff
+from streammatte.kernels import host
+from streammatte.meter import Meter, OutputReport, RunReport, peak_rss_mb
+from streammatte.ports import Background, Foreground, Refiner, Sink, SinkKind, SinkReport, Source, Stabilizer
+
+__all__ = ["MatteMaker", "Pipeline", "RunFacts", "Stages"]
+
+_DECODED = 4
+_MATTED = 2
+_ENCODING = 4
+"""Frames between two threads: enough to even out a slow frame, few enough to hold no memory."""
+
+Progress = Callable[[int, int | None], None]
+
+
+class MatteMaker(Protocol):
+    """What the pipeline needs of a Matter."""
+
+    def matte(self, frame: Frame) -> Matte:
+        """The matte of one frame, at network resolution."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the run report says of the network; the pipeline only carries it."""
+
+    model: str
+    model_licence: str
+    weights_sha256: str
+    runtime: str
+    precision: str
+    device: str
+    fallbacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What happens to each frame between source and sinks. `background` is None where no sink takes composites."""
+
+    matter: MatteMaker
+    stabilizer: Stabilizer
+    refiner: Refiner
+    foreground: Foreground
+    background: Background | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """One frame in every form a sink may want."""
+
+    frames: dict[SinkKind, Frame]
+
+
+class Pipeline:
+    """Runs a source through the stages into sinks, overlapping decode, inference, compositing and encoding.
+
+    `run` blocks until the source ends, `stop` is called, or something fails; it may be called once. Sinks are
+    completed only if every stage succeeded, and dropped otherwise.
+    """
+
+    def __init__(self, source: Source, stages: Stages, sinks: list[Sink], facts: RunFacts) -> None:
+        if not sinks:
+            raise ContractError("at least one sink", "none")
+        if stages.background is None and any(sink.kind == "com" for sink in sinks):
+            raise ContractError("a background for sinks that take composites", "None")
+        self._source, self._stages, self._sinks, self._facts = source, stages, sinks, facts
+        self._kinds: set[SinkKind] = {sink.kind for sink in sinks}
+        self._meter = Meter()
+        self._decoded: Handoff[Frame | Packet] = Handoff(_DECODED)
+        self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(_MATTED)
+        self._encoding: list[Handoff[_Outcome | Packet]] = [Handoff(_ENCODING) for _ in sinks]
+        self._handoffs: list[Handoff[Any]] = [self._decoded, self._matted, *self._encoding]
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._failing = threading.Lock()
+        self._frames_in = self._frames_out = self._cuts = 0
+        self._first_s: Fraction | None = None
+        self._end_s = Fraction(0)
+
+    def stop(self) -> None:
+        """End the stream here: what has been decoded is finished. Callable from any thread."""
+        self._stopping.set()
+
+    def run(self, progress: Progress | None = None) -> RunReport:
+        """Run to the end and report. `progress(done, expected)` is called from this thread.
+
+        The first KeyboardInterrupt stops cleanly, a second one drops everything.
+        """
+        started = time.perf_counter()
+        threads = self._start()
+        try:
+            self._wait(threads, progress or (lambda done, expected: None))
+            if self._failure is not None:
+                raise self._failure
+            if self._frames_out == 0:
+                raise SourceError(f"{self._source.info.name}: no frames; check the file or --start")
+            reports = [sink.finish() for sink in self._sinks]
+        except BaseException:
+            self._cancel()
+            for thread in threads:
+                thread.join()
+            for sink in self._sinks:
+                sink.abort()
+            raise
+        finally:
+            self._source.close()
+            if self._stages.background is not None:
+                self._stages.background.close()
+        return self._report(reports, time.perf_counter() - started)
+
+    def _start(self) -> list[threading.Thread]:
+        loops: list[tuple[str, Callable[[], None]]] = [
+            ("decode", self._decode),
+            ("infer", self._infer),
+            ("composite", self._composite),
+        ]
+        loops += [(f"encode-{i}", lambda i=i: self._encode(i)) for i in range(len(self._sinks))]  # type: ignore[misc]
+        threads = [threading.Thread(target=self._guard, args=(loop,), name=name) for name, loop in loops]
+        for thread in threads:
+            thread.daemon = True  # a second Ctrl-C must not hang on a blocked read
+            thread.start()
+        return threads
+
+    def _wait(self, threads: list[threading.Thread], progress: Progress) -> None:
+        while any(thread.is_alive() for thread in threads):
+            try:
+                for thread in threads:
+                    thread.join(timeout=0.05)
+                    progress(self._frames_out, self._source.info.frame_count)
+            except KeyboardInterrupt:
+                if self._stopping.is_set():
+                    raise
+                self.stop()
+        progress(self._frames_out, self._source.info.frame_count)
+
+    def _guard(self, loop: Callable[[], None]) -> None:
+        try:
+            loop()
+        except Cancelled:
+            pass
+        except BaseException as error:
+            with self._failing:
+                self._failure = self._failure or error
+            self._cancel()
+
+    def _cancel(self) -> None:
+        for handoff in self._handoffs:
+            handoff.cancel()
+
+    def _decode(self) -> None:
+        events = iter(self._source.events())
+        while not self._stopping.is_set():
+            with self._meter.stage("decode"):
+                event = next(events, None)
+            if event is None:
+                break
+            if isinstance(event, Frame):
+                self._frames_in += 1
+                self._first_s = event.time if self._first_s is None else self._first_s
+                self._end_s = max(self._end_s, (event.pts + event.duration) * event.time_base)
+            self._decoded.put(event)
+        self._decoded.close()
+
+    def _infer(self) -> None:
+        cuts = CutDetector()
+        for event in self._decoded:
+            if isinstance(event, Packet):
+                self._matted.put(event)
+                continue
+            with self._meter.stage("infer"):
+                matte = self._stages.matter.matte(event)
+            with self._meter.stage("stabilize"):
+                if cuts.is_cut(matte):
+                    self._cuts += 1
+                    matte = replace(matte, discontinuity=True)
+                matte = self._stages.stabilizer.step(matte)
+            self._matted.put((event, matte))
+        self._matted.close()
+
+    def _composite(self) -> None:
+        for event in self._matted:
+            outcome = event if isinstance(event, Packet) else _Outcome(self._forms(*event))
+            for handoff in self._encoding:
+                handoff.put(outcome)
+        for handoff in self._encoding:
+            handoff.close()
+
+    def _forms(self, frame: Frame, matte: Matte) -> dict[SinkKind, Frame]:
+        with self._meter.stage("refine"):
+            pha = self._stages.refiner.refine(matte, frame)
+        forms: dict[SinkKind, Frame] = {}
+        layer = Layer(frame.planes, _with_own_alpha(pha, frame), frame)
+        if self._kinds != {"pha"}:
+            with self._meter.stage("foreground"):
+                layer = replace(layer, fgr=self._stages.foreground.estimate(frame, pha))
+        if self._stages.background is not None and "com" in self._kinds:
+            with self._meter.stage("background"):
+                behind = self._stages.background.planes(layer)
+            with self._meter.stage("composite"):
+                forms["com"] = composite(layer, behind)
+        forms["fgr"] = subject_frame(layer)
+        forms["pha"] = alpha_frame(layer)
+        return forms
+
+    def _encode(self, index: int) -> None:
+        sink = self._sinks[index]
+        name = "encode" if len(self._sinks) == 1 else f"encode {sink.name}"
+        for event in self._encoding[index]:
+            if isinstance(event, Packet):
+                sink.write_packet(event)
+                continue
+            with self._meter.stage(name):
+                sink.write(event.frames[sink.kind])
+            if index == 0:
+                self._frames_out += 1
+
+    def _report(self, sinks: list[SinkReport], wall_s: float) -> RunReport:
+        drifts = [sink.av_drift_ms for sink in sinks if sink.av_drift_ms is not None]
+        info = self._source.info
+        written = (f"{sink.name}: {note}" for sink in sinks for note in sink.notes)
+        notes = (*info.not_carried, *self._source.notes, *written)
+        return RunReport(
+            input=info.name,
+            outputs=tuple(OutputReport(sink.name, sink.codec, sink.frames) for sink in sinks),
+            frames_in=self._frames_in,
+            frames_out=self._frames_out,
+            frames_dropped=sum(handoff.dropped for handoff in self._handoffs),
+            duration_s=round(float(self._end_s - (self._first_s or 0)), 6),
+            wall_s=round(wall_s, 3),
+            throughput_fps=round(self._frames_out / wall_s, 2),
+            model=self._facts.model,
+            model_licence=self._facts.model_licence,
+            weights_sha256=self._facts.weights_sha256,
+            runtime=self._facts.runtime,
+            precision=self._facts.precision,
+            device=self._facts.device,
+            fallbacks=(*self._facts.fallbacks, *notes),
+            stages=self._meter.stages(),
+            av_drift_ms=max(drifts, default=None, key=abs),
+            peak_rss_mb=peak_rss_mb(),
+            interrupted=self._stopping.is_set(),
+            cuts=self._cuts,
+            streammatte=version("streammatte"),
+        )
+
+
+def _with_own_alpha(pha: Plane, frame: Frame) -> Plane:
+    """The matte's alpha times the source's own: what the source hides stays hidden."""
+    if frame.alpha is None:
+        return pha
+    return host.blend(frame.alpha, np.zeros_like(frame.alpha), pha, frame.format.peak)
