@@ -1,0 +1,72 @@
+"""Flags made from the fields of `Settings`, so that each setting is written down once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import platformdirs
+
+from streammatte.config import Settings, flag_of, read_config
+
+__all__ = ["setting_options", "settings_from"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def setting_options(*, without: frozenset[str] = frozenset()) -> Callable[[F], F]:
+    """Decorate a command with a flag for every field of `Settings` but those in `without`, and --config."""
+
+    def decorate(command: F) -> F:
+        for item in reversed(dataclasses.fields(Settings)):
+            if item.name not in without:
+                command = _option(item)(command)
+        return click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="TOML file of flags.",
+        )(command)
+
+    return decorate
+
+
+def _option(item: dataclasses.Field[Any]) -> Callable[[F], F]:
+    facts, wanted = item.metadata, str(item.type)
+    names = [flag_of(item.name), *([facts["short"]] if "short" in facts else []), item.name]
+    options: dict[str, Any] = {"help": facts["help"], "default": None}
+    if wanted == "bool":
+        return click.option(*names, is_flag=True, **options)
+    if item.default is not None and item.default != ():
+        options["help"] += f"  [default: {item.default}]"
+    options["metavar"] = facts.get("metavar")
+    options["multiple"] = wanted.startswith("tuple")
+    return click.option(*names, type=_type(wanted, facts.get("choices")), **options)
+
+
+def _type(wanted: str, choices: tuple[str, ...] | None) -> Any:
+    if choices:
+        return click.Choice(choices)
+    for word, kind in (("Path", click.Path(path_type=Path)), ("float", float), ("int", int)):
+        if word in wanted:
+            return kind
+    return str
+
+
+def settings_from(given: dict[str, Any], config_file: Path | None) -> Settings:
+    """Settings out of flags, over a TOML file's, over the defaults.
+
+    Without --config, `config.toml` in the user's configuration folder is read where it exists.
+    """
+    default_file = Path(platformdirs.user_config_dir("streammatte", appauthor=False)) / "config.toml"
+    values: dict[str, Any] = {}
+    if config_file is not None:
+        values = read_config(config_file)
+    elif default_file.is_file():
+        values = read_config(default_file)
+    values.update({name: value for name, value in given.items() if value not in (None, ())})
+    return Settings(**values)

@@ -1,0 +1,62 @@
+"""`streammatte INPUT`: the main job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from streammatte.assembly import open_pipeline
+from streammatte.cli.options import setting_options, settings_from
+from streammatte.cli.screen import frame_progress, pull_progress, say, show_report, write_report
+from streammatte.config import Settings
+from streammatte.meter import RunReport
+
+__all__ = ["run", "run_pipeline"]
+
+_INTERRUPTED = 130
+
+
+def run_pipeline(source: str, settings: Settings, *, quiet: bool) -> RunReport:
+    """Open everything, run it with progress on standard error, and report."""
+    # Two displays cannot share a terminal: the download's ends before the frames' begins.
+    with pull_progress(quiet, settings.model) as pulling:
+        pipeline = open_pipeline(source, settings, pulling=pulling)  # type: ignore[arg-type]
+    with frame_progress(quiet) as progress:
+        return pipeline.run(progress)
+
+
+@click.command()
+@click.argument("source", metavar="INPUT")
+@setting_options()
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the run report as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run report as JSON, and nothing else.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback where something is wrong.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    /,
+    source: str,
+    config_file: Path | None,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Put the subject of INPUT in front of a new background, or cut it out.
+
+    INPUT is a video or image file, a folder or numbered sequence of images, a URL, - for a pipe, lavfi:GRAPH, or
+    pattern: for a moving test picture.
+    """
+    result = run_pipeline(source, settings_from(given, config_file), quiet=quiet or as_json)
+    if report is not None:
+        write_report(result, report)
+    if as_json:
+        say(json.dumps(result.to_json(), ensure_ascii=False))
+    elif not quiet:
+        show_report(result)
+    if result.interrupted:
+        ctx.exit(_INTERRUPTED)

@@ -1,0 +1,152 @@
+"""What the user sees while and after something runs: progress and the report."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from streammatte.errors import SinkError
+from streammatte.meter import RunReport
+
+__all__ = ["FrameProgress", "frame_progress", "pull_progress", "say", "show_report", "write_report"]
+
+_PLAIN_EVERY_S = 5.0
+
+
+class FrameProgress:
+    """Called with (frames done, frames expected or None), as often as one likes."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._started = self._spoken = time.monotonic()
+        self._quiet = quiet
+
+    def __call__(self, done: int, expected: int | None) -> None:
+        """A plain line every few seconds: for pipes and log files."""
+        now = time.monotonic()
+        if self._quiet or now - self._spoken < _PLAIN_EVERY_S or not done:
+            return
+        self._spoken = now
+        rate = done / (now - self._started)
+        rest = f" of {expected}, {(expected - done) / rate:.0f} s left" if expected and expected >= done else ""
+        click.echo(f"{done} frames{rest}, {rate:.1f} fps", err=True)
+
+
+class _BarProgress(FrameProgress):
+    """A bar with frames a second and the time left: for terminals."""
+
+    def __init__(self, bar: Progress) -> None:
+        super().__init__(quiet=False)
+        self._bar = bar
+        self._task = bar.add_task("matting", total=None, rate="")
+
+    def __call__(self, done: int, expected: int | None) -> None:
+        rate = done / max(time.monotonic() - self._started, 1e-6)
+        self._bar.update(self._task, completed=done, total=expected, rate=f"{rate:5.1f} fps")
+
+
+@contextmanager
+def frame_progress(quiet: bool, stream: TextIO = sys.stderr) -> Iterator[FrameProgress]:
+    """Progress fit for where standard error goes."""
+    console = Console(file=stream)
+    if quiet or not console.is_terminal:
+        yield FrameProgress(quiet)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _BarProgress(bar)
+
+
+@contextmanager
+def pull_progress(quiet: bool, name: str) -> Iterator[object]:
+    """A callback (bytes done, bytes expected or None) that shows a download, silent until it is first called."""
+    console = Console(stderr=True)
+    if quiet:
+        yield None
+        return
+    if not console.is_terminal:
+        yield _plain_pull(name)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks: list[int] = []
+
+        def shown(done: int, total: int | None) -> None:
+            if not tasks:
+                tasks.append(bar.add_task(f"pulling {name}", total=total))
+            bar.update(tasks[0], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield shown
+
+
+def _plain_pull(name: str) -> object:
+    spoken = [-1]
+
+    def shown(done: int, total: int | None) -> None:
+        tenth = int(10 * done / total) if total else done // (32 << 20)
+        if tenth > spoken[0]:
+            spoken[0] = tenth
+            of = f" of {total / 2**20:.0f}" if total else ""
+            click.echo(f"pulling {name}: {done / 2**20:.0f}{of} MiB", err=True)
+
+    return shown
+
+
+def say(text: str, quiet: bool = False) -> None:
+    """One line to the user."""
+    if not quiet:
+        click.echo(text)
+
+
+def show_report(report: RunReport) -> None:
+    """The run report as a few lines a person reads."""
+    drift = "" if report.av_drift_ms is None else f", sound within {abs(report.av_drift_ms):.1f} ms"
+    dropped = f", {report.frames_dropped} dropped" if report.frames_dropped else ""
+    say(
+        f"{report.frames_out} frames of {report.frames_in}{dropped} in {report.wall_s:.1f} s: "
+        f"{report.throughput_fps:.1f} fps ({report.duration_s:.1f} s of video{drift})"
+    )
+    say(f"model    {report.model} ({report.model_licence}), weights sha256 {report.weights_sha256[:12]}…")
+    say(f"ran on   {report.runtime}, {report.precision}, {report.device}")
+    times = "  ".join(f"{name} {stage.p50_ms:.1f}" for name, stage in report.stages.items())
+    say(f"ms/frame {times}  (medians)")
+    if report.peak_rss_mb is not None:
+        say(f"memory   {report.peak_rss_mb:.0f} MiB at most")
+    for note in report.fallbacks:
+        say(f"note     {note}")
+    for output in report.outputs:
+        say(f"wrote    {output.path}  ({output.codec}, {output.frames} frames)")
+    if report.interrupted:
+        say("stopped  before the end of the input, as asked; the files above are complete up to there")
+
+
+def write_report(report: RunReport, path: Path) -> None:
+    """The run report as JSON, whole or not at all. Raises SinkError."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SinkError(f"{path}: cannot write the report: {error.strerror or error}; choose another path") from error
