@@ -74,19 +74,28 @@ def planned_outputs(spec: str, settings: Settings) -> list[tuple[Path, SinkKind]
     planned: list[tuple[Path, SinkKind]] = [(path, kind) for path in outputs]
     if settings.matte is not None:
         planned.append((settings.matte, "pha"))
-    paths = [path.absolute() for path, _ in planned]
-    if len(set(paths)) < len(paths):
-        raise ConfigError("--output", f"{paths[0]} is named twice; give each output a path of its own")
-    if Path(spec).absolute() in paths:
-        raise ConfigError("--output", f"{spec} is the input; choose another name")
+    _check_apart(spec, [path for path, _ in planned])
     return planned
+
+
+def _check_apart(spec: str, outputs: list[Path]) -> None:
+    """Each output is a place of its own, and none is the input, by whatever name or link."""
+    taken: set[Path] = set()
+    for path in outputs:
+        place = path.resolve()
+        if place in taken:
+            raise ConfigError("--output", f"{path} is named twice; give each output a path of its own")
+        if place == Path(spec.removeprefix("file://")).resolve():
+            raise ConfigError("--output", f"{path} is the input; choose another name")
+        taken.add(place)
 
 
 def _beside(spec: str, kind: SinkKind) -> Path:
     path = Path(spec)
-    is_file = path.is_file()
-    folder, stem = (path.parent, path.stem) if is_file else (Path(), "streammatte")
-    if is_file and path.suffix.lower() in _IMAGES:
+    folder, stem = (path.parent, path.stem) if path.is_file() else (Path(), "streammatte")
+    if path.is_dir():  # of images; "." and ".." have a name only once resolved
+        folder, stem = path.parent, path.resolve().name
+    if path.is_file() and path.suffix.lower() in _IMAGES:
         suffix = ".png"
     elif kind == "fgr":
         suffix = ".mov"
@@ -167,7 +176,7 @@ def _facts(matter: Matter) -> RunFacts:
         runtime=matter.info.runtime,
         precision=matter.info.precision,
         device=matter.info.device,
-        fallbacks=tuple(matter.fallbacks),
+        fallbacks=matter.fallbacks,
     )
 
 
@@ -200,6 +209,7 @@ def _percent(text: str) -> float:
 
 
 def _color(text: str) -> tuple[float, float, float] | None:
+    text = {"rebeccapurple": "#663399"}.get(text.lower(), text)  # all that CSS 4 adds to the names webcolors knows
     try:
         if text.startswith("#"):
             red, green, blue = webcolors.hex_to_rgb(text)

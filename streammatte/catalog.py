@@ -16,6 +16,7 @@ from streammatte.errors import ModelError
 
 __all__ = [
     "InputSpec",
+    "Int8Spec",
     "Model",
     "OutputSpec",
     "WeightSource",
@@ -43,6 +44,18 @@ class OutputSpec:
     index: int
     activation: Literal["none", "sigmoid"]
     """What turns the output into a probability: nothing (it is one) or a sigmoid (it is a logit)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Spec:
+    """How the network may be rounded to int8, and how far the result may be from float32 to be trusted."""
+
+    calibration: Path
+    """The JSON of measured ranges, beside the TOML."""
+    max_mean: float
+    """Greatest mean |difference of alpha| on the parity pictures."""
+    max_p99: float
+    """Greatest 99th percentile of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +119,12 @@ class Model:
     output: OutputSpec
     sources: tuple[WeightSource, ...]
     """In the order they are to be tried."""
+    int8: Int8Spec | None = None
+    """None where the model was never calibrated."""
 
 
 _TOP = ("name", "title", "summary", "author", "citation", "homepage", "licence")
-_TABLES = ("commercial", "weights", "input", "output", "source")
+_TABLES = ("commercial", "weights", "input", "output", "source", "int8")
 _SOURCE_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "url": (("url",), ()),
     "wheel": (("wheel", "member"), ("python", "platform")),
@@ -168,6 +183,13 @@ class _Table:
             raise self.fail(key, f"expected a whole number of at least {least}, got {value}")
         return value
 
+    def fraction(self, key: str) -> float:
+        """A float above 0 and at most 1."""
+        value = cast(float, self.get(key, float, "a float above 0 and at most 1"))
+        if not 0 < value <= 1:
+            raise self.fail(key, f"expected a float above 0 and at most 1, got {value}")
+        return value
+
     def triple(self, key: str) -> tuple[float, float, float]:
         """Three floats, for R, G and B."""
         value = self.get(key, list, "three floats (R, G, B)")
@@ -191,6 +213,12 @@ def _input(table: _Table) -> InputSpec:
 def _output(table: _Table) -> OutputSpec:
     table.only("index", "activation")
     return OutputSpec(table.integer("index", 0), table.choice("activation", "none", "sigmoid"))
+
+
+def _int8(table: _Table) -> Int8Spec:
+    table.only("calibration", "max_mean", "max_p99")
+    calibration = (table.file.parent / table.text("calibration")).absolute()
+    return Int8Spec(calibration, table.fraction("max_mean"), table.fraction("max_p99"))
 
 
 def _sources(table: _Table) -> tuple[WeightSource, ...]:
@@ -245,6 +273,7 @@ def read_model(file: Path) -> Model:
         input=_input(top.table("input")),
         output=_output(top.table("output")),
         sources=_sources(top),
+        int8=_int8(top.table("int8")) if "int8" in values else None,
     )
 
 

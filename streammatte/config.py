@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class Settings:
     model: str = _setting("u2net", "Model name: see `streammatte models list`.", metavar="NAME", short="-m")
     runtime: str = _setting("auto", "Library that runs the network.", choices=("auto", "openvino", "onnxruntime"))
     require: str | None = _setting(None, "Fail unless this runtime runs the network.", metavar="RUNTIME")
-    precision: str = _setting("auto", "Arithmetic of the network.", choices=("auto", "f32", "bf16"))
+    precision: str = _setting("auto", "Arithmetic of the network.", choices=("auto", "int8", "bf16", "f32"))
     compat: str | None = _setting(None, "Reproduce another tool's arithmetic exactly.", choices=("rembg",))
     stabilize: str = _setting("none", "Smoothing over time.", choices=("none", "ema"))
     half_life_s: float = _setting(0.04, "Half-life of --stabilize ema.", metavar="SECONDS")
@@ -83,7 +84,7 @@ class Settings:
         if self.input_size is None:
             return None
         wide, _, high = self.input_size.lower().partition("x")
-        if not (wide.isdigit() and high.isdigit() and int(wide) and int(high)):
+        if not (wide.isdecimal() and high.isdecimal() and int(wide) and int(high)):
             raise ConfigError("--input-size", f"expected WIDTHxHEIGHT such as 1280x720, got {self.input_size!r}")
         return int(wide), int(high)
 
@@ -106,13 +107,13 @@ def flag_of(name: str) -> str:
 
 
 def _at_least(value: float, least: float, name: str) -> None:
-    if not value >= least:
-        raise ConfigError(flag_of(name), f"must be at least {least:g}, got {value:g}")
+    if not least <= value < math.inf:
+        raise ConfigError(flag_of(name), f"must be at least {least:g} and finite, got {value:g}")
 
 
 def _above(value: float, bound: float, name: str) -> None:
-    if not value > bound:
-        raise ConfigError(flag_of(name), f"must be more than {bound:g}, got {value:g}")
+    if not bound < value < math.inf:
+        raise ConfigError(flag_of(name), f"must be more than {bound:g} and finite, got {value:g}")
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+
+from streammatte.errors import first_line
 
 __all__ = ["EngineCache"]
 
@@ -21,21 +24,20 @@ class EngineCache:
     a rebuild, never the run. `note` holds what went wrong, for the report.
     """
 
-    def __init__(self, folder: Path, key: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, key: Mapping[str, str], suffix: str = ".blob") -> None:
         words = json.dumps(dict(sorted(key.items())), indent=1)
-        self._blob = folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.blob"
+        self._blob = folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}{suffix}"
         self._words = words
         self.note: str | None = None
 
     def load(self, read: Callable[[Path], T]) -> T | None:
         """`read(path)` if an engine is there; one that cannot be read is deleted, and None returned."""
-        if not self._blob.is_file():
-            return None
         try:
-            return read(self._blob)
+            return read(self._blob) if self._blob.is_file() else None
         except Exception as error:  # a runtime may raise anything on a foreign blob
-            self._blob.unlink(missing_ok=True)
-            self.note = f"cached engine could not be loaded and was rebuilt: {_line(error)}"
+            with contextlib.suppress(OSError):
+                self._blob.unlink(missing_ok=True)
+            self.note = f"cached engine could not be loaded and was rebuilt: {first_line(error)}"
             return None
 
     def store(self, write: Callable[[Path], None]) -> None:
@@ -47,11 +49,7 @@ class EngineCache:
             self._blob.with_suffix(".json").write_text(self._words)
             partial.replace(self._blob)
         except Exception as error:
-            self.note = f"built engine could not be kept: {_line(error)}"
+            self.note = f"built engine could not be kept: {first_line(error)}"
         finally:
-            partial.unlink(missing_ok=True)
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+            with contextlib.suppress(OSError):  # a read-only disk refuses even what is not there
+                partial.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ __all__ = [
     "SinkError",
     "SourceError",
     "StreammatteError",
+    "first_line",
 ]
 
 
@@ -77,3 +78,9 @@ class SinkError(StreammatteError):
     """An output cannot be opened, written or completed."""
 
     exit_code = 6
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says, cut to one line; its type where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +11,11 @@ from streammatte import registry
 from streammatte.catalog import Model
 from streammatte.catalog import model as model_named
 from streammatte.color import ColorSpec
-from streammatte.errors import ContractError, RuntimeUnavailable
+from streammatte.errors import ContractError
 from streammatte.frame import Frame, Matte, PixelFormat
 from streammatte.kernels import host
-from streammatte.ports import Arithmetic, Refiner, Session
-from streammatte.weights.cache import cache_dir
+from streammatte.loading import load_session
+from streammatte.ports import Arithmetic, Refiner
 from streammatte.weights.fetch import Progress
 from streammatte.weights.pull import ensure
 
@@ -30,8 +29,9 @@ class Matter:
     """A model loaded by a runtime, ready to give an alpha for any picture.
 
     `model` is a name in the catalogue (weights are pulled on first use) or a `Model`; `runtime` is auto or a name;
-    `precision` is auto, f32 or bf16; `compat="rembg"` reproduces rembg's arithmetic (in f32 unless told otherwise).
-    With `require`, anything but that runtime is an error. Raises ModelError, RuntimeUnavailable, ConfigError.
+    `precision` is auto, int8, bf16 or f32; `compat="rembg"` reproduces rembg's arithmetic, in f32 unless told
+    otherwise. With `require`, anything but that runtime is an error. Raises ModelError, RuntimeUnavailable,
+    ConfigError.
 
         alpha = Matter("u2net")(rgb)      # (H, W, 3) uint8 -> (H, W) float32 in [0, 1]
     """
@@ -50,41 +50,15 @@ class Matter:
         refiner = registry.load(registry.REFINERS, compat or "none", "--refine")
         if compat and precision == "auto":
             precision = "f32"
-        _check_required(require)
         self.model = model if isinstance(model, Model) else model_named(model)
         weights = ensure(self.model, progress=progress)
         self.weights_sha256 = weights.sha256
-        self.fallbacks: list[str] = []
         self._arithmetic: Arithmetic = arithmetic(self.model)
         self._refiner: Refiner = refiner()
-        self._session = self._load(weights.path, require or runtime, precision)
+        loaded = load_session(self.model, weights, runtime=runtime, precision=precision, require=require)
+        self._session = loaded.session
         self.info = self._session.info
-        self.fallbacks += self.info.notes
-
-    def _load(self, onnx: Any, runtime: str, precision: str) -> Session:
-        names = list(registry.RUNTIMES) if runtime == "auto" else [runtime]
-        reasons: dict[str, str] = {}
-        for name in names:
-            candidate = registry.load(registry.RUNTIMES, name, "--runtime")()
-            why = candidate.unavailable()
-            if why is None:
-                try:
-                    session: Session = candidate.load(
-                        onnx,
-                        self.weights_sha256,
-                        output=self.model.output.index,
-                        precision=precision,
-                        cache=cache_dir(),
-                    )
-                except RuntimeUnavailable as error:
-                    why = error.reasons.get(name, str(error))
-                except Exception as error:  # whatever a library raises is that library's reason
-                    why = f"failed to load: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}"
-                else:
-                    self.fallbacks += [f"runtime {passed} passed over: {why}" for passed, why in reasons.items()]
-                    return session
-            reasons[name] = why
-        raise RuntimeUnavailable(f"no runtime can run {self.model.name} in precision {precision}", reasons)
+        self.fallbacks = loaded.fallbacks
 
     def matte(self, frame: Frame) -> Matte:
         """The matte of one frame, at network size, in the frame's stored orientation."""
@@ -111,13 +85,3 @@ class Matter:
     def close(self) -> None:
         """Release the engine."""
         self._session.close()
-
-
-def _check_required(require: str | None) -> None:
-    if require is None or require in registry.RUNTIMES:
-        return
-    known = ", ".join(registry.RUNTIMES)
-    raise RuntimeUnavailable(
-        f"--require {require} cannot be met",
-        {require: f"this version of streammatte has no such runtime, only {known}"},
-    )

@@ -19,6 +19,7 @@ __all__ = [
     "Arithmetic",
     "Background",
     "Foreground",
+    "Precision",
     "Refiner",
     "Runtime",
     "Session",
@@ -29,6 +30,9 @@ __all__ = [
     "Source",
     "Stabilizer",
 ]
+
+
+Precision = Literal["int8", "bf16", "f32"]
 
 
 class Source(Protocol):
@@ -59,8 +63,8 @@ class SessionInfo:
     """Library and version, e.g. "openvino 2026.4.1"."""
     device: str
     """The device in words, e.g. the CPU's full name."""
-    precision: Literal["f32", "bf16"]
-    """What the arithmetic really runs in."""
+    precision: Precision
+    """What the arithmetic really runs in; int8 means int8 where the network is quantised, float elsewhere."""
     cache_hit: bool = False
     """The built engine came from the cache."""
     notes: tuple[str, ...] = ()
@@ -90,10 +94,13 @@ class Runtime(Protocol):
     def unavailable(self) -> str | None:
         """Why this runtime cannot be used here, with what to do; None if it can."""
 
-    def load(self, onnx: Path, sha256: str, *, output: int, precision: str, cache: Path | None) -> Session:
+    def precisions(self) -> tuple[Precision, ...]:
+        """What this machine's hardware computes fast, best first; f32 is always among them."""
+
+    def load(self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None) -> Session:
         """Load `onnx` (whose bytes hash to `sha256`) and return a session that computes output number `output`.
 
-        `precision` is auto, f32 or bf16; built engines are kept below `cache` unless it is None.
+        For int8 `onnx` is a Q/DQ network. Built engines are kept below `cache` unless it is None.
         Raises RuntimeUnavailable where the precision cannot be had.
         """
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streammatte.errors import RuntimeUnavailable
-from streammatte.ports import Session, SessionInfo
+from streammatte.ports import Precision, Session, SessionInfo
 
 __all__ = ["OnnxRuntime"]
 
@@ -28,17 +28,21 @@ class OnnxRuntime:
             return "not installed: pip install 'streammatte[onnxruntime]'"
         return None
 
-    def load(self, onnx: Path, sha256: str, *, output: int, precision: str, cache: Path | None) -> Session:
+    def precisions(self) -> tuple[Precision, ...]:
+        """f32: its CPU provider runs Q/DQ networks too, but seldom faster."""
+        return ("f32",)
+
+    def load(self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None) -> Session:
         """Load `onnx`; nothing is kept in `cache`, since onnxruntime has no engine worth keeping on a CPU."""
         import onnxruntime
 
-        if precision not in ("auto", "f32"):
-            reason = "its CPU provider computes in f32 only"
+        if precision == "bf16":
+            reason = "its CPU provider has no bf16"
             raise RuntimeUnavailable(f"precision {precision} cannot be had", {"onnxruntime": reason})
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
         loaded = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
-        info = SessionInfo(f"onnxruntime {version('onnxruntime')}", "CPU", "f32")
+        info = SessionInfo(f"onnxruntime {version('onnxruntime')}", "CPU", precision)
         return _OnnxSession(loaded, output, info)
 
 

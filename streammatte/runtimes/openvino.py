@@ -1,4 +1,4 @@
-"""OpenVINO: the CPU runtime. bf16 where the processor has it, f32 elsewhere, always by explicit hint."""
+"""OpenVINO: the CPU runtime. int8 or bf16 where the processor has the instructions, f32 elsewhere, by explicit hint."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streammatte.engine_cache import EngineCache
 from streammatte.errors import RuntimeUnavailable
-from streammatte.ports import Session, SessionInfo
+from streammatte.ports import Precision, Session, SessionInfo
 
 if TYPE_CHECKING:
     import openvino
@@ -31,12 +32,23 @@ class OpenVinoRuntime:
             return "not installed: pip install openvino"
         return None
 
-    def load(self, onnx: Path, sha256: str, *, output: int, precision: str, cache: Path | None) -> Session:
+    def precisions(self) -> tuple[Precision, ...]:
+        """int8 with VNNI or AMX, bf16 with AVX512-BF16 or AMX, f32."""
+        import openvino
+
+        found: list[Precision] = ["int8"] if _has_vnni() else []
+        if _has_bf16(openvino.Core()):
+            found.append("bf16")
+        return (*found, "f32")
+
+    def load(self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None) -> Session:
         """Compile `onnx` for one stream on the CPU, for latency."""
         import openvino
 
         core = openvino.Core()
-        chosen = _precision(core, precision)
+        if precision == "bf16" and not _has_bf16(core):
+            raise RuntimeUnavailable("precision bf16 cannot be had", {"openvino": "this CPU has no bf16 arithmetic"})
+        hint = _float_hint(core, precision)
         device = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
         library = f"openvino {version('openvino')}"
         key = {
@@ -44,36 +56,51 @@ class OpenVinoRuntime:
             "output": str(output),
             "runtime": library,
             "device": device,
-            "precision": chosen,
+            "precision": precision,
+            "float": hint,
             "hint": "LATENCY",
         }
         store = None if cache is None else EngineCache(cache / "engines", key)
-        compiled = None if store is None else store.load(lambda path: _import(core, path, chosen))
+        compiled = None if store is None else store.load(lambda path: _import(core, path, hint))
         hit = compiled is not None
         if compiled is None:
-            compiled = core.compile_model(_one_output(core, onnx, output), "CPU", _config(chosen))
+            compiled = core.compile_model(_one_output(core, onnx, output), "CPU", _config(hint))
             if store is not None:
                 blob = compiled.export_model
                 store.store(lambda path: _write(path, blob))
         notes = (store.note,) if store is not None and store.note else ()
-        return _OpenVinoSession(compiled, SessionInfo(library, device, chosen, hit, notes))
+        return _OpenVinoSession(compiled, SessionInfo(library, device, precision, hit, notes))
 
 
-def _precision(core: openvino.Core, asked: str) -> Any:
-    has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if asked == "bf16" and not has_bf16:
-        raise RuntimeUnavailable("precision bf16 cannot be had", {"openvino": "this CPU has no bf16 arithmetic"})
-    if asked == "auto":
-        return "bf16" if has_bf16 else "f32"
-    return asked
+def _has_bf16(core: openvino.Core) -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _config(precision: str) -> dict[str, str]:
-    return {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+def _has_vnni() -> bool:
+    """Whether int8 is faster than float here. OpenVINO lists INT8 for every x86, also where it gains nothing."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").split())
+    except OSError:  # not Linux: OpenCV knows AVX-512's VNNI, but not the AVX2 form of it
+        return bool(cv2.checkHardwareSupport(_CV_AVX512_VNNI))
+    return not flags.isdisjoint({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
-def _import(core: openvino.Core, path: Path, precision: str) -> openvino.CompiledModel:
-    return core.import_model(path.read_bytes(), "CPU", _config(precision))
+_CV_AVX512_VNNI = 23  # cv::CpuFeatures CPU_AVX_512VNNI, which the Python module does not name
+
+
+def _float_hint(core: openvino.Core, precision: Precision) -> str:
+    """What the network's float parts compute in; an int8 network has some, and bf16 is faster there too."""
+    if precision == "int8":
+        return "bf16" if _has_bf16(core) else "f32"
+    return precision
+
+
+def _config(hint: str) -> dict[str, str]:
+    return {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+
+
+def _import(core: openvino.Core, path: Path, hint: str) -> openvino.CompiledModel:
+    return core.import_model(path.read_bytes(), "CPU", _config(hint))
 
 
 def _write(path: Path, export: Any) -> None:

@@ -8,7 +8,6 @@ refused, never guessed.
 
 from __future__ import annotations
 
-import importlib
 import struct
 from collections.abc import Callable
 from types import ModuleType
@@ -40,19 +39,12 @@ def convert(content: bytes, name: str) -> bytes:
     """The ONNX bytes of the tflite network `content`; the same bytes for the same content.
 
     Input `src` (1, 3, h, w) float32 RGB in 0..1, output `pha` (1, 1, h, w) float32, as the network gives it.
-    Raises ModelError where the extra `convert` is not installed or the network holds what is not known here.
+    Raises ModelError where the network holds what is not known here.
     """
-    onnx, tflite = _package("onnx"), _package("tflite")
+    import onnx
+    import tflite
+
     return _Writer(TfliteNetwork(content, tflite), onnx).write(name)
-
-
-def _package(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ModelError(
-            f"the package {name} is needed to convert tflite to ONNX: pip install 'streammatte[convert]'"
-        ) from error
 
 
 def _same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -7,7 +7,6 @@ MediaPipe 0.10.21 itself ran both networks, custom operator included, on a frame
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 
 import cv2
@@ -87,15 +86,6 @@ def test_converted_file_is_as_promised(name: str) -> None:
 )
 def test_same_padding_puts_the_odd_one_after(size: int, kernel: int, stride: int, pads: tuple[int, int]) -> None:
     assert _same_pads(size, kernel, stride) == pads
-
-
-@pytest.mark.parametrize("package", ["onnx", "tflite"])
-def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    if package == "tflite":
-        pytest.importorskip("onnx")
-    with pytest.raises(ModelError, match=rf"{package} is needed.*streammatte\[convert\]"):
-        convert(b"", "x")
 
 
 def test_not_a_tflite() -> None:
