@@ -12,7 +12,7 @@ it is linear, so it is done on the stream's own planes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -28,7 +28,8 @@ _WIDE = 90 / 1000  # window over picture height; the paper's radii 90 and 6 at a
 _NARROW = 6 / 1000
 _EPSILON = 1e-3
 
-Stack = npt.NDArray[np.float32]
+_Map: TypeAlias = npt.NDArray[np.float32]
+"""One component (h, w) float32, in the plane's own units, or a weight in [0, 1], at the reduced size."""
 
 
 class BlurFusionForeground:
@@ -36,77 +37,76 @@ class BlurFusionForeground:
 
     def estimate(self, frame: Frame, pha: Plane) -> tuple[Plane, ...]:
         """Planes of F. Where alpha is 0, F is the subject's colour carried outwards, never the old background's."""
-        picture, share = _reduced(frame, pha)
-        front, back = _means(picture, picture, picture, share, _window(frame.height, _WIDE))
-        fused = _fuse(front, back, picture, share)
-        front, back = _means(picture, fused, back, share, _window(frame.height, _NARROW))
+        width, height = max(1, frame.width // _REDUCTION), max(1, frame.height // _REDUCTION)
+        share = _small(pha, width, height) / np.float32(frame.format.peak)
+        fusion = _Fusion(np.asarray(share, np.float32), frame.height)
         alphas = host.chroma_alpha(pha, frame.format, frame.color)
-        return tuple(
-            _restore(plane, alpha, front[..., i], back[..., i], frame.format.peak)
-            for i, (plane, alpha) in enumerate(zip(frame.planes, alphas, strict=True))
-        )
+        soft = {id(alpha): host.soft_indices(alpha, frame.format.peak) for alpha in alphas}
+        planes = []
+        for plane, alpha in zip(frame.planes, alphas, strict=True):
+            front, back = fusion.means(_small(plane, width, height))
+            planes.append(_restore(plane, alpha, soft[id(alpha)], front, back, frame.format.peak))
+        return tuple(planes)
+
+
+def _small(plane: Plane, width: int, height: int) -> _Map:
+    return host.resize(plane, width, height).astype(np.float32)
 
 
 def _window(height: int, part: float) -> int:
     return max(1, round(height * part / _REDUCTION)) * 2 + 1
 
 
-def _reduced(frame: Frame, pha: Plane) -> tuple[Stack, Stack]:
-    """The picture (h, w, planes) and alpha (h, w, 1) in [0, 1], both at the reduced size."""
-    width, height = max(1, frame.width // _REDUCTION), max(1, frame.height // _REDUCTION)
-    small = [host.resize(plane, width, height).astype(np.float32) for plane in frame.planes]
-    share = host.resize(pha, width, height).astype(np.float32) / np.float32(frame.format.peak)
-    return np.dstack(small), share[..., None]
+class _Fusion:
+    """The two weights and their local means, which all components share."""
+
+    def __init__(self, share: _Map, frame_height: int) -> None:
+        self._share, self._rest = share, np.asarray(1 - share, np.float32)
+        self._wide, self._narrow = _window(frame_height, _WIDE), _window(frame_height, _NARROW)
+        self._near = {
+            (id(weight), window): _blur(weight, window) + np.float32(_EPSILON)
+            for weight in (self._share, self._rest)
+            for window in (self._wide, self._narrow)
+        }
+
+    def means(self, picture: _Map) -> tuple[_Map, _Map]:
+        """F^ and B^ of one component, after both rounds."""
+        share, rest = self._share, self._rest
+        front = self._mean(picture, picture, share, self._wide)
+        back = self._mean(picture, picture, rest, self._wide)
+        left = picture - share * front - rest * back
+        fused = np.asarray(front + share * left, np.float32)
+        return self._mean(fused, picture, share, self._narrow), self._mean(back, picture, rest, self._narrow)
+
+    def _mean(self, value: _Map, picture: _Map, weight: _Map, window: int) -> _Map:
+        """The local mean of `value` by `weight`; where there is no weight near, the whole picture's mean by it."""
+        far = float(cv2.mean(cv2.multiply(picture, weight))[0]) / (float(cv2.mean(weight)[0]) + _EPSILON)
+        near = _blur(np.asarray(cv2.multiply(value, weight), np.float32), window) + np.float32(_EPSILON * far)
+        return np.asarray(cv2.divide(near, self._near[id(weight), window]), np.float32)
 
 
-def _means(picture: Stack, front: Stack, back: Stack, share: Stack, window: int) -> tuple[Stack, Stack]:
-    """Local means of `front` weighted by alpha, of `back` by 1 - alpha; far off, the picture's own mean."""
-    return _mean(front, share, window, picture), _mean(back, 1 - share, window, picture)
+def _blur(value: _Map, window: int) -> _Map:
+    """A running sum may end a hair below 0 where all samples are 0; that must not change a sign."""
+    mean = cv2.blur(value, (window, window), borderType=cv2.BORDER_REPLICATE)
+    return np.maximum(mean, np.float32(0), out=np.asarray(mean, np.float32))
 
 
-def _mean(value: Stack, weight: Stack, window: int, picture: Stack) -> Stack:
-    total = float(weight.sum()) + _EPSILON
-    far = (picture * weight).sum(axis=(0, 1)) / total
-    stacked = cv2.blur(np.dstack([value * weight, weight]), (window, window), borderType=cv2.BORDER_REPLICATE)
-    near = np.maximum(stacked[..., -1:], 0.0)
-    return np.asarray((np.maximum(stacked[..., :-1], 0) + _EPSILON * far) / (near + _EPSILON), np.float32)
-
-
-def _fuse(front: Stack, back: Stack, picture: Stack, share: Stack) -> Stack:
-    return np.asarray(front + share * (picture - share * front - (1 - share) * back), np.float32)
-
-
-def _restore(plane: Plane, alpha: Plane, front: Stack, back: Stack, peak: int) -> Plane:
+def _restore(plane: Plane, alpha: Plane, soft: npt.NDArray[np.intp], front: _Map, back: _Map, peak: int) -> Plane:
     """F at full size: the source where alpha is peak, the equation on soft pixels, F^ where alpha is 0."""
-    height, width = plane.shape
-    outside = _rounded(cv2.resize(front, (width, height), interpolation=cv2.INTER_LINEAR), peak, plane)
-    cv2.copyTo(plane, cv2.inRange(alpha, 1, peak), outside)
-    soft = host.soft_indices(alpha, peak)
+    size = (plane.shape[1], plane.shape[0])
+    near = np.asarray(cv2.resize(front, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    restored = _rounded(near, peak)
+    cv2.copyTo(plane, cv2.inRange(alpha, peak, peak), restored)
     if soft.size:
-        share = alpha.ravel()[soft].astype(np.float32) / np.float32(peak)
-        near = _sample(front, soft, width, height)
-        behind = _sample(back, soft, width, height)
-        source = plane[np.divmod(soft, width)].astype(np.float32)
-        fused = near + share * (source - share * near - (1 - share) * behind)
-        outside.ravel()[soft] = np.clip(np.rint(fused), 0, peak)
-    return outside
+        behind = np.asarray(cv2.resize(back, size, interpolation=cv2.INTER_LINEAR), np.float32).ravel().take(soft)
+        share = alpha.ravel().take(soft) * np.float32(1 / peak)
+        fused = near.ravel().take(soft)
+        behind += share * (fused - behind)  # what the two means make of this pixel
+        fused += share * (np.ascontiguousarray(plane).ravel().take(soft) - behind)
+        restored.ravel()[soft] = _rounded(fused, peak).ravel()
+    return restored
 
 
-def _rounded(plane: npt.NDArray[Any], peak: int, like: Plane) -> Plane:
-    if like.dtype == np.uint8:
-        return np.asarray(cv2.convertScaleAbs(plane), np.uint8)
-    return np.asarray(np.clip(np.rint(plane), 0, peak), np.uint16)
-
-
-def _sample(small: Stack, indices: npt.NDArray[np.intp], width: int, height: int) -> npt.NDArray[np.float32]:
-    """`small` read with linear interpolation at flat indices of the full-size plane; (n,) float32."""
-    rows, columns = np.divmod(indices, width)
-    scale_x, scale_y = small.shape[1] / width, small.shape[0] / height
-    x = (columns + np.float32(0.5)) * np.float32(scale_x) - np.float32(0.5)
-    y = (rows + np.float32(0.5)) * np.float32(scale_y) - np.float32(0.5)
-    # remap refuses sides beyond 32767, so the list is folded into rows of 4096.
-    fold = -(-x.size // 4096) * 4096
-    grid_x = np.resize(x.astype(np.float32), fold).reshape(-1, 4096)
-    grid_y = np.resize(y.astype(np.float32), fold).reshape(-1, 4096)
-    read = cv2.remap(small, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(read.ravel()[: x.size], np.float32)
+def _rounded(values: npt.NDArray[np.float32], peak: int) -> Plane:
+    rounded = np.clip(np.rint(values), 0, peak)
+    return rounded.astype(np.uint8) if peak <= 255 else rounded.astype(np.uint16)

@@ -31,6 +31,7 @@ __all__ = [
     "resize",
     "rgb8",
     "soft_indices",
+    "subsample",
     "turn",
     "turn_back",
 ]
@@ -40,9 +41,13 @@ def resize(image: npt.NDArray[Any], width: int, height: int) -> npt.NDArray[Any]
     """`image` (h, w[, c]) at a new size: area average where it shrinks, linear where it grows, per axis.
 
     OpenCV's INTER_AREA averages only when both axes shrink; a picture squashed one way and stretched the other
-    would alias, so the shrinking axis goes first.
+    would alias, so the shrinking axis goes first. Halving is many times faster there than any other ratio, and means
+    of means of equal counts are the same means: sides are halved while they are even and still large enough.
     """
     h, w = image.shape[:2]
+    while w >= 2 * width and h >= 2 * height and w % 2 == h % 2 == 0:
+        w, h = w // 2, h // 2
+        image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
     if (w, h) == (width, height):
         return image
     if (width < w) != (height < h) and width != w and height != h:
@@ -122,28 +127,38 @@ def subsample(plane: npt.NDArray[Any], target: PixelFormat, location: ChromaLoca
     shape = target.plane_shape(1, width, height)
     if shape == plane.shape:
         return plane
-    cosited_x = target.log2_chroma_w == 1 and location in _COSITED_X
-    cosited_y = target.log2_chroma_h == 1 and location in _COSITED_Y
-    kernel_x = _TRIANGLE if cosited_x else _NONE
-    kernel_y = _TRIANGLE if cosited_y else _NONE
-    if cosited_x or cosited_y:
+    short_x, short_y = -width % (1 << target.log2_chroma_w), -height % (1 << target.log2_chroma_h)
+    if short_x or short_y:
+        # Stretching an odd side over its rounded-up half would move every sample off its place.
+        plane = cv2.copyMakeBorder(plane, 0, short_y, 0, short_x, cv2.BORDER_REPLICATE)
+    first_x = _COSITED_X.get(location) if target.log2_chroma_w == 1 else None
+    first_y = _COSITED_Y.get(location) if target.log2_chroma_h == 1 else None
+    if first_x is not None or first_y is not None:
+        kernel_x = _NONE if first_x is None else _TRIANGLE
+        kernel_y = _NONE if first_y is None else _TRIANGLE
         plane = cv2.sepFilter2D(plane, -1, kernel_x, kernel_y, borderType=cv2.BORDER_REPLICATE)
-    if cosited_x:
-        plane = plane[:, ::2]
-    if cosited_y:
-        plane = plane[::2]
+    if first_x is not None:
+        plane = plane[:, first_x::2]
+    if first_y is not None:
+        plane = plane[first_y::2]
     return plane if plane.shape == shape else cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA)
 
 
 _TRIANGLE = np.array([0.25, 0.5, 0.25], np.float32)
 _NONE = np.array([1.0], np.float32)
+# The first luma column, or row, that chroma samples share; locations that are absent sit between two.
 _COSITED_X = {
-    ChromaLocation.UNSPECIFIED,
-    ChromaLocation.LEFT,
-    ChromaLocation.TOP_LEFT,
-    ChromaLocation.BOTTOM_LEFT,
+    ChromaLocation.UNSPECIFIED: 0,
+    ChromaLocation.LEFT: 0,
+    ChromaLocation.TOP_LEFT: 0,
+    ChromaLocation.BOTTOM_LEFT: 0,
 }
-_COSITED_Y = {ChromaLocation.TOP_LEFT, ChromaLocation.TOP}
+_COSITED_Y = {
+    ChromaLocation.TOP_LEFT: 0,
+    ChromaLocation.TOP: 0,
+    ChromaLocation.BOTTOM_LEFT: 1,
+    ChromaLocation.BOTTOM: 1,
+}
 
 
 def chroma_alpha(pha: Plane, target: PixelFormat, color: ColorSpec) -> tuple[Plane, ...]:
@@ -158,7 +173,7 @@ def alpha_plane(pha: npt.NDArray[np.float32], width: int, height: int, target: P
     """A matte (h, w) float32 in [0, 1] as an alpha plane (height, width) of `target`'s depth, cubic interpolation."""
     grown = cv2.resize(pha, (width, height), interpolation=cv2.INTER_CUBIC)
     if target.bits <= 8:
-        return np.asarray(cv2.convertScaleAbs(np.maximum(grown, 0), alpha=float(target.peak)), np.uint8)
+        return np.asarray(cv2.convertScaleAbs(np.maximum(grown, 0, out=grown), alpha=float(target.peak)), np.uint8)
     return _quantise(grown * np.float32(target.peak), target)
 
 
