@@ -99,10 +99,10 @@ def _restore(plane: Plane, alpha: Plane, soft: npt.NDArray[np.intp], front: _Map
     cv2.copyTo(plane, cv2.inRange(alpha, peak, peak), restored)
     if soft.size:
         behind = np.asarray(cv2.resize(back, size, interpolation=cv2.INTER_LINEAR), np.float32).ravel().take(soft)
-        share = alpha.ravel().take(soft) * np.float32(1 / peak)
+        share = alpha.ravel().take(soft).astype(np.float32) / np.float32(peak)
         fused = near.ravel().take(soft)
         behind += share * (fused - behind)  # what the two means make of this pixel
-        fused += share * (np.ascontiguousarray(plane).ravel().take(soft) - behind)
+        fused += share * (plane.reshape(-1).take(soft).astype(np.float32) - behind)
         restored.ravel()[soft] = _rounded(fused, peak).ravel()
     return restored
 

@@ -30,8 +30,10 @@ class Calibration:
     """Measured once on real pictures, valid for one ONNX file only."""
 
     onnx_sha256: str
+    float_convolutions: frozenset[str]
+    """Those whose weights stay float32."""
     activations: dict[str, Activation]
-    """By tensor name."""
+    """By tensor name; every other tensor stays float."""
     biases: dict[str, npt.NDArray[np.float32]]
     """By convolution: added to its bias, (channels,), to undo the mean error that rounding makes."""
 
@@ -42,7 +44,7 @@ def read_calibration(file: Path) -> Calibration:
         facts = json.loads(file.read_text(encoding="utf-8"))
         activations = {name: Activation(*values) for name, values in facts["activations"].items()}
         biases = {name: _floats(text) for name, text in facts["biases"].items()}
-        return Calibration(facts["onnx_sha256"], activations, biases)
+        return Calibration(facts["onnx_sha256"], frozenset(facts["float_convolutions"]), activations, biases)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{file}: not a calibration ({error}); reinstall streammatte") from error
 

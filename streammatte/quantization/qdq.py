@@ -35,16 +35,17 @@ def quantize(network: Any, calibration: Calibration) -> Any:
     """The float network with the calibration's Q/DQ pairs in it, and int8 weights. Raises ModelError if they differ."""
     network = at_opset_13(network)
     graph = network.graph
-    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    convolutions = {node.name: node for node in graph.node if node.op_type == "Conv"}
     missing = calibration.activations.keys() - _tensors(graph)
-    missing |= calibration.biases.keys() - {node.name for node in convolutions}
+    missing |= (calibration.biases.keys() | calibration.float_convolutions) - convolutions.keys()
     if missing:
         raise ModelError(f"calibration names {min(missing)}, which the network has not; reinstall streammatte")
     builder = _Builder(network)
     for name, activation in calibration.activations.items():
         builder.round_activation(name, activation)
-    for node in convolutions:
-        builder.round_weights(node, calibration.biases.get(node.name))
+    for name, node in convolutions.items():
+        if name not in calibration.float_convolutions:
+            builder.round_weights(node, calibration.biases.get(name))
     return builder.finish()
 
 

@@ -91,9 +91,12 @@ class PartialFolder:
         home = folder if folder.is_dir() else folder.parent
         self._own = home != folder
         """The folder itself is ours to make."""
-        _check_parent(home / "x")
+        _check_parent(folder)
         self._check_free()
-        self.temporary = home / f".{folder.name}.partial-{os.getpid()}"
+        # Named by the pattern too: several sequences may go into one folder.
+        self.temporary = home / f".{folder.name}.{pattern}.partial-{os.getpid()}"
+        if self.temporary.exists():
+            raise SinkError(f"{folder / pattern}: is already being written here; name each output once")
         with sink_errors(folder):
             self.temporary.mkdir()
 

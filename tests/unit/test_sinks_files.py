@@ -422,3 +422,13 @@ def test_a_full_disk_is_noticed_and_leaves_nothing(small_disk: Path, name: str, 
 def test_an_unwritable_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="cannot be written"):
         open_sink(Path("/proc/a.mp4"), "com", make_info(), SinkOptions())
+
+
+def test_two_sequences_in_one_folder(tmp_path: Path) -> None:
+    info = make_info()
+    sinks = [open_sink(tmp_path / f"{kind}_%03d.png", kind, info, SinkOptions()) for kind in ("com", "pha")]
+    with pytest.raises(SinkError, match="already being written"):
+        open_sink(tmp_path / "com_%03d.png", "com", info, SinkOptions())
+    for sink in sinks:
+        write_all(sink, make_frames(info, sink.kind))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{k}_{i:03d}.png" for k in ("com", "pha") for i in range(1, 7)]

@@ -1,0 +1,150 @@
+"""Which session is loaded, and that an int8 engine is trusted only near f32."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from tiny import tiny_model
+
+from streammatte import registry
+from streammatte.catalog import Int8Spec, Model
+from streammatte.errors import RuntimeUnavailable
+from streammatte.loading import load_session
+from streammatte.ports import Precision, SessionInfo
+from streammatte.registry import Entry
+from streammatte.weights.cache import Weights
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass
+class FakeSession:
+    info: SessionInfo
+    shift: float
+
+    def run(self, batch: Floats) -> Floats:
+        return batch[:, :1] + np.float32(self.shift)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class FakeRuntime:
+    """Computes all precisions fast; int8 is off by `shift`."""
+
+    name: str = "fake"
+    loads: list[tuple[str, str, bool]] = field(default_factory=list)
+    shift: float = 0.0
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def precisions(self) -> tuple[Precision, ...]:
+        return ("int8", "bf16", "f32")
+
+    def load(self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None) -> FakeSession:
+        self.loads.append((precision, onnx.name, cache is not None))
+        info = SessionInfo("fake 1", "none", precision)
+        return FakeSession(info, self.shift if precision == "int8" else 0.0)
+
+
+FAKE = FakeRuntime()
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeRuntime:
+    monkeypatch.setenv("STREAMMATTE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "RUNTIMES", {"fake": Entry("test_loading:FAKE")})
+    monkeypatch.setattr(FakeRuntime, "__call__", lambda self: self, raising=False)
+    FAKE.loads, FAKE.shift = [], 0.0
+    return FAKE
+
+
+@pytest.fixture
+def calibrated(tiny_folder: Path, tmp_path: Path) -> tuple[Model, Weights]:
+    """The one-layer network with its (only) activation rounded."""
+    model = tiny_model(tiny_folder)
+    source = Path(model.sources[0].path)
+    name = onnx.load(source).graph.node[0].name or ""
+    facts = {
+        "onnx_sha256": model.sha256,
+        "float_convolutions": [name] if name else [],
+        "activations": {"rgb": [1 / 255, 0, "uint8"]},
+        "biases": {},
+    }
+    file = tmp_path / "tiny.int8.json"
+    file.write_text(json.dumps(facts))
+    return replace(model, int8=Int8Spec(file, 0.01, 0.05)), Weights(source, model.sha256, "here")
+
+
+def load(given: tuple[Model, Weights], precision: str = "auto", **how: Any) -> Any:
+    return load_session(*given, **({"runtime": "auto", "precision": precision, "require": None} | how))
+
+
+def test_int8_where_it_agrees_and_parity_is_measured_once(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    loaded = load(calibrated)
+    assert (loaded.session.info.precision, loaded.fallbacks) == ("int8", ())
+    assert [(precision, kept) for precision, _, kept in fake.loads] == [("int8", True), ("f32", False)]
+    assert load(calibrated).session.info.precision == "int8"
+    assert [precision for precision, _, _ in fake.loads] == ["int8", "f32", "int8"]
+
+
+def test_too_far_off_falls_to_bf16_and_says_so(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    fake.shift = 0.02
+    loaded = load(calibrated)
+    assert loaded.session.info.precision == "bf16"
+    (note,) = loaded.fallbacks
+    assert note.startswith("fake int8 passed over: too far from f32: mean 0.0200")
+    assert load(calibrated).session.info.precision == "bf16", "the verdict is remembered"
+    with pytest.raises(RuntimeUnavailable, match="too far from f32"):
+        load(calibrated, "int8")
+
+
+def test_nan_is_too_far(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    fake.shift = float("nan")
+    assert load(calibrated).session.info.precision == "bf16"
+
+
+def test_a_model_without_calibration_is_not_rounded(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    plain = (replace(calibrated[0], int8=None), calibrated[1])
+    loaded = load(plain)
+    assert (loaded.session.info.precision, loaded.fallbacks) == ("bf16", ())
+    with pytest.raises(RuntimeUnavailable, match="tiny has no int8 calibration"):
+        load(plain, "int8")
+
+
+def test_a_calibration_of_other_weights_is_passed_over(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    other = (calibrated[0], replace(calibrated[1], sha256="f" * 64))
+    loaded = load(other)
+    assert loaded.session.info.precision == "bf16"
+    assert "measured on other weights" in loaded.fallbacks[0]
+
+
+def test_a_cache_that_cannot_be_written_costs_int8_not_the_run(
+    fake: FakeRuntime, calibrated: tuple[Model, Weights], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("STREAMMATTE_CACHE", str(tmp_path / "file"))
+    loaded = load(calibrated)
+    assert loaded.session.info.precision == "bf16"
+    assert "could not be kept" in loaded.fallbacks[0]
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_a_real_runtime_runs_the_rounded_network(
+    calibrated: tuple[Model, Weights], runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMMATTE_CACHE", str(tmp_path / "cache"))
+    session = load(calibrated, "int8", runtime=runtime).session
+    batch = np.random.default_rng(0).random((1, 3, 64, 64)).astype(np.float32)
+    expected = np.clip((batch.mean(axis=1, keepdims=True) - 0.4) * 5, 0, 1)
+    assert session.info.precision == "int8"
+    assert session.run(batch) == pytest.approx(expected, abs=0.02)

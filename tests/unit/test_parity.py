@@ -1,0 +1,69 @@
+"""An engine is trusted by what it says of known pictures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from streammatte.catalog import InputSpec
+from streammatte.parity import Difference, compare, parity_batches
+from streammatte.ports import SessionInfo
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass
+class Shifted:
+    """A session that gives its batch's first channel, moved by `by`, and by `far` in one pixel of a hundred."""
+
+    by: float = 0.0
+    far: float = 0.0
+    info: SessionInfo = field(default_factory=lambda: SessionInfo("none", "none", "f32"))
+
+    def run(self, batch: Floats) -> Floats:
+        out = batch[:, :1] + np.float32(self.by)
+        out.reshape(-1)[::100] += np.float32(self.far)
+        return out
+
+    def close(self) -> None:
+        pass
+
+
+def batches() -> list[Floats]:
+    return [np.full((1, 3, 20, 10), value, np.float32) for value in (0.0, 1.0)]
+
+
+def test_what_is_measured() -> None:
+    same = compare(Shifted(), Shifted(), batches())
+    assert same == Difference(0, 0, 0)
+    apart = compare(Shifted(), Shifted(by=0.1, far=0.4), batches())
+    assert apart.mean == pytest.approx(0.104, abs=1e-5)
+    assert apart.max == pytest.approx(0.5, abs=1e-5)
+    assert 0.1 - 1e-6 <= apart.p99 <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("mean", "p99", "trusted"), [(0.01, 0.1, True), (0.011, 0.1, False), (0.01, 0.11, False), (math.nan, 0.1, False)]
+)
+def test_limits(mean: float, p99: float, trusted: bool) -> None:
+    assert Difference(mean, p99, 1.0).within(0.01, 0.1) is trusted
+
+
+def test_nan_is_never_within() -> None:
+    broken = compare(Shifted(), Shifted(by=math.nan), batches())
+    assert not broken.within(1.0, 1.0)
+
+
+def test_pictures_ship_and_are_normalised() -> None:
+    found = parity_batches(InputSpec(32, 18, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
+    assert len(found) >= 3
+    for batch in found:
+        assert (batch.shape, batch.dtype) == ((1, 3, 18, 32), np.float32)
+        assert 0 <= batch.min() < 0.3 < 0.7 < batch.max() <= 1
+    half = parity_batches(InputSpec(32, 18, (0.5, 0.0, 0.0), (0.5, 1.0, 1.0)))
+    assert half[0][0, 0] == pytest.approx((found[0][0, 0] - 0.5) / 0.5, abs=1e-6)
+    assert np.array_equal(half[0][0, 1], found[0][0, 1])

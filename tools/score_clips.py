@@ -1,0 +1,63 @@
+"""Mattes every evaluation clip and scores it: tools/score_clips.py FOLDER [--out JSON] [-- STREAMMATTE OPTIONS].
+
+FOLDER holds score.py and public/<clip>/{source.mp4, alpha.mkv, meta.json}. Each clip is run through the command line
+as a user would, to a lossless matte (.mkv, FFV1), and scored by score.py in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from machine import describe
+
+_KEYS = ("mad", "mse", "grad", "conn", "dtssd", "mid_mad", "mid_pred_mid", "flicker_static", "iou")
+
+
+def main() -> None:
+    """Score all clips with truth and print a row each, then the means."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("options", nargs="*")
+    given = parser.parse_args()
+    rows: dict[str, dict[str, float]] = {}
+    report: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        for clip in sorted((given.folder / "public").iterdir()):
+            if (clip / "alpha.mkv").exists():
+                matte = Path(place) / f"{clip.name}.mkv"
+                report = _run(clip, matte, given.options)
+                rows[clip.name] = _score(given.folder / "score.py", matte, clip)
+                print(clip.name, *(f"{key} {rows[clip.name][key]:.3f}" for key in _KEYS), flush=True)
+                matte.unlink()
+    mean = {key: round(sum(row[key] for row in rows.values()) / len(rows), 4) for key in _KEYS}
+    print("mean", *(f"{key} {value:.3f}" for key, value in mean.items()))
+    if given.out:
+        ran = {key: report[key] for key in ("model", "runtime", "precision", "weights_sha256")}
+        result = {"options": given.options, **ran, "mean": mean, "clips": rows, "machine": describe()}
+        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _run(clip: Path, matte: Path, options: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "streammatte", str(clip / "source.mp4"), "--matte", str(matte), "--json"]
+    done = subprocess.run([*command, *options], check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _score(score: Path, matte: Path, clip: Path) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, str(score), str(matte), str(clip), "--conn"], check=True, capture_output=True, text=True
+    )
+    found = json.loads(done.stdout)
+    return {key: float(found[key]) for key in _KEYS}
+
+
+if __name__ == "__main__":
+    main()
