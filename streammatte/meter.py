@@ -42,7 +42,7 @@ class _Histogram:
         for bucket in sorted(self._counts):
             seen += self._counts[bucket]
             if seen >= rank:
-                return round(_SHORTEST_S * math.exp(bucket * _STEP) * 1e3, 3)
+                return float(f"{_SHORTEST_S * math.exp(bucket * _STEP) * 1e3:.4g}")
         return 0.0
 
 
@@ -57,7 +57,11 @@ class Meter:
         """Time the block as one frame's work in stage `name`."""
         start = time.perf_counter()
         yield
-        self._histograms.setdefault(name, _Histogram()).add(time.perf_counter() - start)
+        self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        """One frame's work in stage `name`, timed by the caller."""
+        self._histograms.setdefault(name, _Histogram()).add(seconds)
 
     def stages(self) -> dict[str, StageTimes]:
         """Percentiles so far, in the order stages were first seen."""

@@ -13,14 +13,15 @@ from streammatte.kernels import host
 __all__ = ["BlurBackground"]
 
 _EPSILON = 1e-3
-_FINEST_SIGMA_PX = 2.0
+_FINEST_SIGMA_PX = 2.45  # what three boxes of side 5 have: sqrt(3 * (5**2 - 1) / 12)
 
 
 class BlurBackground:
-    """The source blurred with weights 1 - alpha, so that the subject's colour never bleeds into the room.
+    """What is left of the source once the subject, alpha * F, is taken out, blurred with weights 1 - alpha.
 
-    `strength` is the Gaussian's sigma in percent of the picture's height. The blur is computed on the picture reduced
-    until sigma is about two pixels, as three box filters; what lies behind the subject is filled from around it.
+    So the subject's colour never bleeds into the room, as far as the foreground's F is right. `strength` is the
+    Gaussian's sigma in percent of the picture's height. The blur is computed on the picture reduced until sigma is
+    two or three pixels, as three box filters; what lies behind the subject is filled from around it.
     """
 
     def __init__(self, strength: float) -> None:
@@ -34,25 +35,39 @@ class BlurBackground:
         sigma_px = frame.height * self._strength / 100
         factor = max(1.0, sigma_px / _FINEST_SIGMA_PX)
         width, height = max(1, round(frame.width / factor)), max(1, round(frame.height / factor))
-        weight = 1 - host.resize(layer.pha, width, height).astype(np.float32) / np.float32(frame.format.peak)
-        small = np.dstack([host.resize(plane, width, height).astype(np.float32) for plane in frame.planes])
-        soft = _weighted_blur(small, weight, sigma_px * height / frame.height)
-        return tuple(_grown(soft[..., i], plane, frame.format.peak) for i, plane in enumerate(frame.planes))
+        alphas = host.chroma_alpha(layer.pha, frame.format, frame.color)
+        blurred = []
+        for plane, fgr, alpha in zip(frame.planes, layer.fgr, alphas, strict=True):
+            room, weight = _room(plane, fgr, alpha, frame.format.peak, width, height)
+            soft = _weighted_blur(room, weight, sigma_px * height / frame.height)
+            blurred.append(_grown(soft, plane, frame.format.peak))
+        return tuple(blurred)
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
+def _room(
+    plane: Plane, fgr: Plane, alpha: Plane, peak: int, width: int, height: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """I - alpha * F, which is (1 - alpha) * B, and 1 - alpha, both reduced to (height, width).
+
+    Taken out at full size: once reduced, the pixels at the edge hold both colours and cannot be told apart.
+    """
+    room = cv2.subtract(plane, cv2.multiply(fgr, alpha, scale=1 / peak))
+    share = host.resize(alpha, width, height).astype(np.float32) / np.float32(peak)
+    return host.resize(room, width, height).astype(np.float32), np.asarray(1 - share, np.float32)
+
+
 def _weighted_blur(
-    image: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], sigma: float
+    room: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], sigma: float
 ) -> npt.NDArray[np.float32]:
-    far = (image * weight[..., None]).sum(axis=(0, 1)) / (float(weight.sum()) + _EPSILON)
-    stack = np.dstack([image * weight[..., None], weight])
-    fine = np.maximum(_gaussian(stack, sigma), 0)
+    far = room.sum() / (float(weight.sum()) + _EPSILON)
+    fine = np.maximum(_gaussian(np.dstack([room, weight]), sigma), 0)
     wide = np.maximum(_gaussian(fine, sigma * 6), 0)
     # Deep inside the subject no room is near: fill from further away, and in the end from the whole room.
-    backup = (wide[..., :-1] + _EPSILON * far) / (wide[..., -1:] + _EPSILON)
-    return np.asarray((fine[..., :-1] + 0.02 * backup) / (fine[..., -1:] + 0.02), np.float32)
+    backup = (wide[..., 0] + _EPSILON * far) / (wide[..., 1] + _EPSILON)
+    return np.asarray((fine[..., 0] + 0.02 * backup) / (fine[..., 1] + 0.02), np.float32)
 
 
 def _gaussian(image: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:

@@ -74,5 +74,5 @@ def read_image(path: Path) -> FloatImage:
     bgr = cv2.imdecode(coded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if coded.size else None
     if bgr is None:
         raise ConfigError("--bg", f"{path} is not an image OpenCV can read; give PNG, JPEG, WebP, TIFF or a video")
-    peak = 65535.0 if bgr.dtype == np.uint16 else 255.0
+    peak = {"uint8": 255, "uint16": 65535}.get(bgr.dtype.name, 1)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.float32) / np.float32(peak)

@@ -30,7 +30,9 @@ class VideoBackground:
         self._current: Frame | None = None
         self._next: Frame | None = None
         self._round_start_s: Fraction | None = None
-        self._rendered: tuple[Frame, tuple[Plane, ...]] | None = None
+        self._shown: Frame | None = None
+        self._rendered: tuple[Plane, ...] = ()
+        self._key: tuple[object, ...] | None = None
         self._rewind(Fraction(0))
         self._round_start_s = None
 
@@ -40,9 +42,11 @@ class VideoBackground:
         if self._round_start_s is None:
             self._round_start_s = frame.time
         due = self._due(frame.time)
-        if self._rendered is None or self._rendered[0] is not due:
-            self._rendered = (due, _render(due, frame, self._fit))
-        return self._rendered[1]
+        key = (frame.width, frame.height, frame.format, frame.color, frame.rotation, frame.sar)
+        if self._shown is not due or key != self._key:
+            self._rendered = _render(due, frame, self._fit)
+            self._shown, self._key = due, key
+        return self._rendered
 
     def close(self) -> None:
         """Close the video; safe more than once."""

@@ -41,8 +41,9 @@ def resize(image: npt.NDArray[Any], width: int, height: int) -> npt.NDArray[Any]
     """`image` (h, w[, c]) at a new size: area average where it shrinks, linear where it grows, per axis.
 
     OpenCV's INTER_AREA averages only when both axes shrink; a picture squashed one way and stretched the other
-    would alias, so the shrinking axis goes first. Halving is many times faster there than any other ratio, and means
-    of means of equal counts are the same means: sides are halved while they are even and still large enough.
+    would alias, so the shrinking axis goes first. Halving is many times faster there than any other ratio, so sides
+    are halved while they are even and still large enough: the same mean where the ratio is a power of two, one that
+    reaches up to a pixel further elsewhere.
     """
     h, w = image.shape[:2]
     while w >= 2 * width and h >= 2 * height and w % 2 == h % 2 == 0:

@@ -18,7 +18,7 @@ class RembgRefiner:
         """Alpha (H, W) of the frame's depth; for more than 8 bits, rembg's 8-bit alpha scaled up."""
         upright = host.turn(matte.pha, frame.rotation)
         size = (frame.width, frame.height) if frame.rotation % 180 == 0 else (frame.height, frame.width)
-        small = Image.fromarray((upright.clip(0, 1) * 255).astype(np.uint8), mode="L")
+        small = Image.fromarray((upright.clip(0, 1) * 255).astype(np.uint8))
         grown = np.asarray(small.resize(size, Image.Resampling.LANCZOS))
         stored = host.turn_back(grown, frame.rotation)
         if frame.format.bits == 8:

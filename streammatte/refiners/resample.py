@@ -9,7 +9,7 @@ __all__ = ["ResampleRefiner"]
 
 
 class ResampleRefiner:
-    """Cubic interpolation; the frame's own alpha, where it has one, is multiplied in."""
+    """Cubic interpolation. The frame's own alpha, where it has one, is the pipeline's business."""
 
     def refine(self, matte: Matte, frame: Frame) -> Plane:
         """Alpha (H, W) of the frame's depth."""
