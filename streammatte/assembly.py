@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = ["matte", "open_input", "open_pipeline", "planned_outputs"]
 
 _IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 _BLUR_PERCENT = 2.5
+_MOST_STREAMS = 4
+"""Each holds a network's activations, and up to one more frame, in memory."""
 
 
 def matte(
@@ -115,7 +118,7 @@ def open_pipeline(spec: str, settings: Settings, *, pulling: PullProgress | None
         if background is not None:
             undo.append(background.close)
         _check_required(settings)
-        matter = _matter(settings, pulling)
+        matter = _matter(settings, pulling, _streams(source))
         undo.append(matter.close)
         sinks: list[Sink] = []
         for path, kind in planned:
@@ -133,13 +136,22 @@ def _check_required(settings: Settings) -> None:
         raise ConfigError("--require", f"asks for {settings.require}, --runtime for {settings.runtime}; give one")
 
 
-def _matter(settings: Settings, pulling: PullProgress | None) -> Matter:
+def _streams(source: Source) -> int:
+    """Frames in the network at once: files gain by one a core (seen: up to half as fast again), calls must not wait."""
+    if source.info.live:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_STREAMS)
+
+
+def _matter(settings: Settings, pulling: PullProgress | None, streams: int) -> Matter:
     return Matter(
         settings.model,
         runtime=settings.runtime,
         precision=settings.precision,
         compat=settings.compat,
         require=settings.require,
+        streams=streams,
         progress=pulling,
     )
 
@@ -147,7 +159,7 @@ def _matter(settings: Settings, pulling: PullProgress | None) -> Matter:
 def _stages(settings: Settings, matter: Matter, background: Background | None) -> Stages:
     refiner = registry.load(registry.REFINERS, settings.compat or "none", "--refine")
     foreground = registry.load(registry.FOREGROUNDS, settings.fgr, "--fgr")
-    return Stages(matter, _stabilizer(settings), refiner(), foreground(), background)
+    return Stages(matter, _stabilizer(settings), refiner(), foreground(), background, matter.info.streams)
 
 
 def _stabilizer(settings: Settings) -> Stabilizer:

@@ -71,7 +71,7 @@ class ColorSpec:
         720 lines up and BT.601 below; untagged primaries and transfer follow BT.709; untagged range is limited.
         """
         if model == "gbr":
-            matrix, full = 0, self.full_range is not False
+            matrix, full = 0, True
         else:
             guess = 1 if height >= 720 else 6
             matrix = guess if self.matrix in (UNSPECIFIED, 0, 3) or self.matrix not in _LUMA_WEIGHTS else self.matrix

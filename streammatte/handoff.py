@@ -21,7 +21,7 @@ class Handoff(Generic[T]):
     """One producer puts, one consumer iterates; at most `capacity` items are between them.
 
     A full hand-off makes the producer wait (files) or drops its oldest item and counts it in `dropped` (live).
-    `close` ends the stream after what is queued; `cancel` ends it at once, on both sides, and drops what is queued.
+    `close` ends the stream after what is queued, from either side; `cancel` ends it at once and drops what is queued.
     """
 
     def __init__(self, capacity: int, overflow: Overflow = "wait") -> None:
@@ -36,9 +36,9 @@ class Handoff(Generic[T]):
     def put(self, item: T) -> None:
         """Hand `item` over. Raises Cancelled where nobody will take it."""
         with self._changed:
-            while self._overflow == "wait" and len(self._items) >= self._capacity and not self._cancelled:
+            while self._overflow == "wait" and len(self._items) >= self._capacity and not self._ended:
                 self._changed.wait()
-            if self._cancelled:
+            if self._ended:
                 raise Cancelled
             if len(self._items) >= self._capacity:
                 self._items.popleft()
@@ -50,7 +50,7 @@ class Handoff(Generic[T]):
         """Items in order until `close` (then the loop ends) or `cancel` (then it raises Cancelled)."""
         while True:
             with self._changed:
-                while not self._items and not self._closed and not self._cancelled:
+                while not self._items and not self._ended:
                     self._changed.wait()
                 if self._cancelled:
                     raise Cancelled
@@ -60,8 +60,12 @@ class Handoff(Generic[T]):
                 self._changed.notify_all()
             yield item
 
+    @property
+    def _ended(self) -> bool:
+        return self._closed or self._cancelled
+
     def close(self) -> None:
-        """The producer is done."""
+        """Nothing more is to come."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -27,7 +27,9 @@ class Loaded:
     fallbacks: tuple[str, ...]
 
 
-def load_session(model: Model, weights: Weights, *, runtime: str, precision: str, require: str | None) -> Loaded:
+def load_session(
+    model: Model, weights: Weights, *, runtime: str, precision: str, require: str | None, streams: int = 1
+) -> Loaded:
     """The first runtime and precision that work, best first; `runtime` and `precision` are auto or a name.
 
     With `require` only that runtime is tried. Raises RuntimeUnavailable with every reason, ConfigError.
@@ -43,7 +45,7 @@ def load_session(model: Model, weights: Weights, *, runtime: str, precision: str
             continue
         for chosen in _precisions(candidate, model, precision):
             try:
-                session = _load(candidate, model, weights, chosen)
+                session = _load(candidate, model, weights, chosen, streams)
             except RuntimeUnavailable as error:
                 reasons[f"{name} {chosen}"] = error.reasons.get(name, str(error))
             except Exception as error:  # whatever a library raises is that library's reason
@@ -68,24 +70,22 @@ def _precisions(candidate: Runtime, model: Model, asked: str) -> tuple[Precision
     return (asked,)  # type: ignore[return-value]  # checked by config.Settings
 
 
-def _load(candidate: Runtime, model: Model, weights: Weights, precision: Precision) -> Session:
+def _load(candidate: Runtime, model: Model, weights: Weights, precision: Precision, streams: int) -> Session:
+    index = model.output.index
     if precision != "int8":
-        return _float(candidate, model, weights, precision)
+        return candidate.load(
+            weights.path, weights.sha256, output=index, precision=precision, cache=cache_dir(), streams=streams
+        )
     if model.int8 is None:
         raise RuntimeUnavailable("int8", {candidate.name: f"{model.name} has no int8 calibration"})
     path = _quantized(model.int8, weights)
-    sha256, cache = sha256_of(path), cache_dir()
-    session = candidate.load(path, sha256, output=model.output.index, precision=precision, cache=cache)
+    sha256 = sha256_of(path)
+    session = candidate.load(path, sha256, output=index, precision=precision, cache=cache_dir(), streams=streams)
     apart = _difference(candidate, model, weights, session, sha256)
     if not apart.within(model.int8.max_mean, model.int8.max_p99):
         why = f"too far from f32: mean {apart.mean:.4f}, p99 {apart.p99:.3f}, max {apart.max:.3f} of alpha"
         raise RuntimeUnavailable("int8", {candidate.name: why})
     return session
-
-
-def _float(candidate: Runtime, model: Model, weights: Weights, precision: Precision) -> Session:
-    index = model.output.index
-    return candidate.load(weights.path, weights.sha256, output=index, precision=precision, cache=cache_dir())
 
 
 def _quantized(spec: Int8Spec, weights: Weights) -> Path:

@@ -30,8 +30,8 @@ class Matter:
 
     `model` is a name in the catalogue (weights are pulled on first use) or a `Model`; `runtime` is auto or a name;
     `precision` is auto, int8, bf16 or f32; `compat="rembg"` reproduces rembg's arithmetic, in f32 unless told
-    otherwise. With `require`, anything but that runtime is an error. Raises ModelError, RuntimeUnavailable,
-    ConfigError.
+    otherwise. `streams` is how many threads may ask for mattes at once, if the runtime grants it (`info.streams`).
+    With `require`, anything but that runtime is an error. Raises ModelError, RuntimeUnavailable, ConfigError.
 
         alpha = Matter("u2net")(rgb)      # (H, W, 3) uint8 -> (H, W) float32 in [0, 1]
     """
@@ -44,6 +44,7 @@ class Matter:
         precision: str = "auto",
         compat: str | None = None,
         require: str | None = None,
+        streams: int = 1,
         progress: Progress | None = None,
     ) -> None:
         arithmetic = registry.load(registry.ARITHMETICS, compat or "fixed", "--compat")
@@ -55,7 +56,9 @@ class Matter:
         self.weights_sha256 = weights.sha256
         self._arithmetic: Arithmetic = arithmetic(self.model)
         self._refiner: Refiner = refiner()
-        loaded = load_session(self.model, weights, runtime=runtime, precision=precision, require=require)
+        loaded = load_session(
+            self.model, weights, runtime=runtime, precision=precision, require=require, streams=streams
+        )
         self._session = loaded.session
         self.info = self._session.info
         self.fallbacks = loaded.fallbacks
@@ -74,7 +77,9 @@ class Matter:
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Alpha (H, W) float32 in [0, 1] of an sRGB picture (H, W, 3) uint8. Raises ContractError for other arrays."""
-        if not (isinstance(rgb, np.ndarray) and rgb.ndim == 3 and rgb.shape[2] == 3 and rgb.dtype == np.uint8):
+        if not (
+            isinstance(rgb, np.ndarray) and rgb.ndim == 3 and rgb.shape[2] == 3 and rgb.size and rgb.dtype == np.uint8
+        ):
             actual = f"{rgb.dtype} {rgb.shape}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
             raise ContractError("an RGB array (H, W, 3) uint8", actual)
         red, green, blue = (np.ascontiguousarray(rgb[..., i]) for i in range(3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,10 +48,11 @@ class _Histogram:
 
 
 class Meter:
-    """Times stages by name. Each stage is timed from one thread; different stages from different threads."""
+    """Times stages by name, from any thread."""
 
     def __init__(self) -> None:
         self._histograms: dict[str, _Histogram] = {}
+        self._adding = threading.Lock()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -61,7 +63,8 @@ class Meter:
 
     def add(self, name: str, seconds: float) -> None:
         """One frame's work in stage `name`, timed by the caller."""
-        self._histograms.setdefault(name, _Histogram()).add(seconds)
+        with self._adding:
+            self._histograms.setdefault(name, _Histogram()).add(seconds)
 
     def stages(self) -> dict[str, StageTimes]:
         """Percentiles so far, in the order stages were first seen."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -19,7 +20,9 @@ from streammatte.frame import Frame, Layer, Matte, Packet, Plane
 from streammatte.handoff import Cancelled, Handoff
 from streammatte.kernels import host
 from streammatte.meter import Meter, OutputReport, RunReport, peak_rss_mb
+from streammatte.parallel import with_mattes
 from streammatte.ports import Background, Foreground, Refiner, Sink, SinkKind, SinkReport, Source, Stabilizer
+from streammatte.worker import Worker
 
 __all__ = ["MatteMaker", "Pipeline", "RunFacts", "Stages"]
 
@@ -27,6 +30,10 @@ _DECODED = 4
 _MATTED = 2
 _ENCODING = 4
 """Frames between two threads: enough to even out a slow frame, few enough to hold no memory."""
+_BLOCKED_READ_S = 2.0
+"""How long a read is waited for once nobody wants its result; a pipe or a camera that hangs cannot be woken."""
+
+_PROGRESS_EVERY_S = 0.05
 
 Progress = Callable[[int, int | None], None]
 
@@ -60,6 +67,8 @@ class Stages:
     refiner: Refiner
     foreground: Foreground
     background: Background | None
+    streams: int = 1
+    """Frames that `matter` may be given at once, each from a thread of its own; 1 for live video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class Pipeline:
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._failing = threading.Lock()
+        self._interrupt: KeyboardInterrupt | None = None
         self._frames_in = self._frames_out = self._cuts = 0
         self._first_s: Fraction | None = None
         self._end_s = Fraction(0)
@@ -98,6 +108,7 @@ class Pipeline:
     def stop(self) -> None:
         """End the stream here: what has been decoded is finished. Callable from any thread."""
         self._stopping.set()
+        self._decoded.close()  # the source may be blocked in a read: it is not waited for
 
     def run(self, progress: Progress | None = None) -> RunReport:
         """Run to the end and report. `progress(done, expected)` is called from this thread.
@@ -105,50 +116,68 @@ class Pipeline:
         The first KeyboardInterrupt stops cleanly, a second one drops everything.
         """
         started = time.perf_counter()
-        threads = self._start()
+        workers = self._start()
+        working = workers[1:]
         try:
-            self._wait(threads, progress or (lambda done, expected: None))
+            self._wait(working, progress or (lambda done, expected: None))
             if self._failure is not None:
                 raise self._failure
             if self._frames_out == 0:
-                raise SourceError(f"{self._source.info.name}: no frames; check the file or --start")
+                raise self._interrupt or SourceError(f"{self._source.info.name}: {self._why_nothing()}")
             reports = [sink.finish() for sink in self._sinks]
         except BaseException:
             self._cancel()
-            for thread in threads:
-                thread.join()
+            for worker in working:
+                worker.ended.wait()
             for sink in self._sinks:
                 sink.abort()
             raise
         finally:
-            self._source.close()
-            if self._stages.background is not None:
-                self._stages.background.close()
+            self._close(workers)
         return self._report(reports, time.perf_counter() - started)
 
-    def _start(self) -> list[threading.Thread]:
+    def _why_nothing(self) -> str:
+        stopped = self._stopping.is_set()
+        return "stopped before its first frame was done" if stopped else "no frames; check the file or --start"
+
+    def _close(self, workers: list[Worker]) -> None:
+        """Close what was given. A source in whose read a thread still hangs is left alone: closing it would crash."""
+        if workers[0].ended.wait(_BLOCKED_READ_S):
+            self._source.close()
+        for worker in workers:
+            if worker.ended.is_set():
+                worker.join()
+        if self._stages.background is not None:
+            self._stages.background.close()
+
+    def _start(self) -> list[Worker]:
+        """All threads, running; the one that reads the source is the first."""
         loops: list[tuple[str, Callable[[], None]]] = [
             ("decode", self._decode),
             ("infer", self._infer),
             ("composite", self._composite),
         ]
         loops += [(f"encode-{i}", lambda i=i: self._encode(i)) for i in range(len(self._sinks))]  # type: ignore[misc]
-        threads = [threading.Thread(target=self._guard, args=(loop,), name=name) for name, loop in loops]
-        for thread in threads:
-            thread.daemon = True  # a second Ctrl-C must not hang on a blocked read
-            thread.start()
-        return threads
+        workers = [Worker(name, partial(self._guard, loop)) for name, loop in loops]
+        for worker in workers:
+            worker.start()
+        return workers
 
-    def _wait(self, threads: list[threading.Thread], progress: Progress) -> None:
-        while any(thread.is_alive() for thread in threads):
-            try:
-                for thread in threads:
-                    thread.join(timeout=0.05)
-                    progress(self._frames_out, self._source.info.frame_count)
-            except KeyboardInterrupt:
-                if self._stopping.is_set():
-                    raise
-                self.stop()
+    def _wait(self, workers: list[Worker], progress: Progress) -> None:
+        """Until all have ended. The first KeyboardInterrupt stops the source, the next one is raised."""
+        try:
+            self._watch(workers, progress)
+        except KeyboardInterrupt as interrupt:
+            if self._stopping.is_set():
+                raise
+            self._interrupt = interrupt
+            self.stop()
+            self._watch(workers, progress)
+
+    def _watch(self, workers: list[Worker], progress: Progress) -> None:
+        for worker in workers:
+            while not worker.ended.wait(_PROGRESS_EVERY_S):
+                progress(self._frames_out, self._source.info.frame_count)
         progress(self._frames_out, self._source.info.frame_count)
 
     def _guard(self, loop: Callable[[], None]) -> None:
@@ -166,34 +195,48 @@ class Pipeline:
             handoff.cancel()
 
     def _decode(self) -> None:
-        events = iter(self._source.events())
-        while not self._stopping.is_set():
-            with self._meter.stage("decode"):
-                event = next(events, None)
-            if event is None:
-                break
+        for event in self._events():
+            self._decoded.put(event)
             if isinstance(event, Frame):
                 self._frames_in += 1
                 self._first_s = event.time if self._first_s is None else self._first_s
                 self._end_s = max(self._end_s, (event.pts + event.duration) * event.time_base)
-            self._decoded.put(event)
         self._decoded.close()
+
+    def _events(self) -> Iterator[Frame | Packet]:
+        """The source's events until `stop`, each frame's decoding timed together with the packets before it."""
+        spent_s, since = 0.0, time.perf_counter()
+        try:
+            for event in self._source.events():
+                spent_s += time.perf_counter() - since
+                if isinstance(event, Frame):
+                    self._meter.add("decode", spent_s)
+                    spent_s = 0.0
+                yield event
+                since = time.perf_counter()
+        except SourceError:
+            # Ctrl-C also ends the program that feeds a pipe: what that cuts off is not missed.
+            if not self._stopping.is_set():
+                raise
 
     def _infer(self) -> None:
         cuts = CutDetector()
-        for event in self._decoded:
+        for event in with_mattes(self._decoded, self._timed_matte, self._stages.streams):
             if isinstance(event, Packet):
                 self._matted.put(event)
                 continue
-            with self._meter.stage("infer"):
-                matte = self._stages.matter.matte(event)
+            frame, matte = event
             with self._meter.stage("stabilize"):
                 if cuts.is_cut(matte):
                     self._cuts += 1
                     matte = replace(matte, discontinuity=True)
                 matte = self._stages.stabilizer.step(matte)
-            self._matted.put((event, matte))
+            self._matted.put((frame, matte))
         self._matted.close()
+
+    def _timed_matte(self, frame: Frame) -> Matte:
+        with self._meter.stage("infer"):
+            return self._stages.matter.matte(frame)
 
     def _composite(self) -> None:
         for event in self._matted:

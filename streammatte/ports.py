@@ -65,6 +65,8 @@ class SessionInfo:
     """The device in words, e.g. the CPU's full name."""
     precision: Precision
     """What the arithmetic really runs in; int8 means int8 where the network is quantised, float elsewhere."""
+    streams: int = 1
+    """How many threads may call `run` at once."""
     cache_hit: bool = False
     """The built engine came from the cache."""
     notes: tuple[str, ...] = ()
@@ -79,7 +81,8 @@ class Session(Protocol):
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Map a normalised (1, 3, h, w) float32 batch to the network's raw output (1, 1, h, w) float32.
 
-        The result is the caller's own: a later call does not write into it. Called from one thread at a time.
+        The result is the caller's own: a later call does not write into it. Called from `info.streams` threads at a
+        time, no more.
         """
 
     def close(self) -> None:
@@ -97,11 +100,14 @@ class Runtime(Protocol):
     def precisions(self) -> tuple[Precision, ...]:
         """What this machine's hardware computes fast, best first; f32 is always among them."""
 
-    def load(self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None) -> Session:
+    def load(
+        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
+    ) -> Session:
         """Load `onnx` (whose bytes hash to `sha256`) and return a session that computes output number `output`.
 
-        For int8 `onnx` is a Q/DQ network. Built engines are kept below `cache` unless it is None.
-        Raises RuntimeUnavailable where the precision cannot be had.
+        `streams` is how many pictures are wanted under way at once: 1 gives each the whole machine, for latency; more
+        share it, for throughput. A runtime may give fewer. For int8 `onnx` is a Q/DQ network. Built engines are kept
+        below `cache` unless it is None. Raises RuntimeUnavailable where the precision cannot be had.
         """
 
 

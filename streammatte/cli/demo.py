@@ -10,8 +10,16 @@ import click
 from streammatte.cli.run import run_pipeline
 from streammatte.cli.screen import say, show_report
 from streammatte.config import Settings
+from streammatte.errors import SinkError
 
 __all__ = ["demo"]
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"{folder}: cannot be made: {error.strerror or error}; choose another with -o") from error
 
 
 @click.command()
@@ -27,7 +35,7 @@ __all__ = ["demo"]
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing unless something is wrong.")
 def demo(folder: Path, model: str, quiet: bool) -> None:
     """Matte the project's own clip over a beach and say where to look."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     with as_file(files("streammatte") / "demo_clip") as assets:
         settings = Settings(
             output=(folder / "composite.mp4",),

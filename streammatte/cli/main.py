@@ -10,6 +10,7 @@ import click
 from streammatte.cli.completion import completion
 from streammatte.cli.demo import demo
 from streammatte.cli.doctor import doctor
+from streammatte.cli.memory import keep_large_blocks
 from streammatte.cli.models import models
 from streammatte.cli.probe import probe
 from streammatte.cli.run import run
@@ -18,6 +19,7 @@ from streammatte.errors import StreammatteError
 __all__ = ["cli", "main"]
 
 _UNFINISHED = 130
+_DEBUG = "--debug"
 
 
 class _DefaultToRun(click.Group):
@@ -42,16 +44,25 @@ for _command in (run, demo, models, probe, doctor, completion):
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit: 0, or what `StreammatteError.exit_code` says, or 130 after Ctrl-C."""
-    given = sys.argv[1:] if args is None else args
+    """Run the command line and exit: 0, or what `StreammatteError.exit_code` says, or 130 after Ctrl-C.
+
+    `--debug` may stand with any command.
+    """
+    keep_large_blocks()
+    whole = sys.argv[1:] if args is None else args
+    given = [word for word in whole if word != _DEBUG]
+    debug = given != whole
     try:
         code = cli.main(given, prog_name="streammatte", standalone_mode=False)
     except StreammatteError as error:
-        code = _complain(str(error), error.exit_code, "--debug" in given)
+        code = _complain(str(error), error.exit_code, debug)
     except click.ClickException as error:
-        code = _complain(error.format_message(), error.exit_code, "--debug" in given)
+        code = _complain(error.format_message(), error.exit_code, debug)
     except (click.Abort, KeyboardInterrupt):
-        code = _complain("interrupted; nothing was written", _UNFINISHED, "--debug" in given)
+        code = _complain("interrupted; nothing was written", _UNFINISHED, debug)
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}; this is a bug: please report it with what {_DEBUG} shows"
+        code = _complain(words, 1, debug)
     sys.exit(code if isinstance(code, int) else 0)
 
 

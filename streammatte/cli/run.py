@@ -10,7 +10,14 @@ import click
 
 from streammatte.assembly import open_pipeline
 from streammatte.cli.options import setting_options, settings_from
-from streammatte.cli.screen import frame_progress, pull_progress, say, show_report, write_report
+from streammatte.cli.screen import (
+    check_report_path,
+    frame_progress,
+    pull_progress,
+    say,
+    show_report,
+    write_report,
+)
 from streammatte.config import Settings
 from streammatte.meter import RunReport
 
@@ -51,6 +58,8 @@ def run(
     INPUT is a video or image file, a folder or numbered sequence of images, a URL, - for a pipe, lavfi:GRAPH, or
     pattern: for a moving test picture.
     """
+    if report is not None:
+        check_report_path(report)
     result = run_pipeline(source, settings_from(given, config_file), quiet=quiet or as_json)
     if report is not None:
         write_report(result, report)

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -24,7 +24,15 @@ from rich.progress import (
 from streammatte.errors import SinkError
 from streammatte.meter import RunReport
 
-__all__ = ["FrameProgress", "frame_progress", "pull_progress", "say", "show_report", "write_report"]
+__all__ = [
+    "FrameProgress",
+    "check_report_path",
+    "frame_progress",
+    "pull_progress",
+    "say",
+    "show_report",
+    "write_report",
+]
 
 _PLAIN_EVERY_S = 5.0
 
@@ -141,6 +149,12 @@ def show_report(report: RunReport) -> None:
         say("stopped  before the end of the input, as asked; the files above are complete up to there")
 
 
+def check_report_path(path: Path) -> None:
+    """Raise SinkError where a report cannot be written, before the work that it would report."""
+    if not path.parent.is_dir():
+        raise SinkError(f"{path}: the folder {path.parent} does not exist; make it first")
+
+
 def write_report(report: RunReport, path: Path) -> None:
     """The run report as JSON, whole or not at all. Raises SinkError."""
     partial = path.with_name(f".{path.name}.partial")
@@ -148,5 +162,6 @@ def write_report(report: RunReport, path: Path) -> None:
         partial.write_text(json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise SinkError(f"{path}: cannot write the report: {error.strerror or error}; choose another path") from error

@@ -32,7 +32,9 @@ class OnnxRuntime:
         """f32: its CPU provider runs Q/DQ networks too, but seldom faster."""
         return ("f32",)
 
-    def load(self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None) -> Session:
+    def load(
+        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
+    ) -> Session:
         """Load `onnx`; nothing is kept in `cache`, since onnxruntime has no engine worth keeping on a CPU."""
         import onnxruntime
 

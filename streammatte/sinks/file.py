@@ -14,6 +14,7 @@ from av.container import OutputContainer
 from streammatte.errors import SinkError
 from streammatte.frame import Frame, Packet, StreamInfo
 from streammatte.ports import SinkKind, SinkReport
+from streammatte.sinks.codecs import MATROSKA_LIKE
 from streammatte.sinks.encode import VideoTrack
 from streammatte.sinks.mux import Passthrough, container_options
 from streammatte.sinks.options import SinkOptions
@@ -70,8 +71,15 @@ class FileSink:
             container.close()
             self._partial.promote()
         self._partial = None
-        notes = (*self._plan.notes, *self._passthrough.notes)
+        notes = (*self._plan.notes, *self._passthrough.notes, *self._shift_notes())
         return SinkReport(self.name, self._video.frames, self._plan.codec, self._drift_ms(), notes)
+
+    def _shift_notes(self) -> tuple[str, ...]:
+        early_ms = float(self._passthrough.early_s * 1000)
+        if self._plan.muxer not in MATROSKA_LIKE or early_ms < 1:
+            return ()
+        # AAC in MP4 begins before 0; FFmpeg then moves all streams, since Matroska's times are positive.
+        return (f"all streams are {early_ms:.0f} ms later: the sound begins before 0, which only .mp4 and .mov hold",)
 
     def _drift_ms(self) -> float | None:
         video, audio = self._video.shifts, self._passthrough.shifts

@@ -41,6 +41,8 @@ class Passthrough:
         self.notes: list[str] = []
         self.shifts: list[Fraction] = []
         """Least and greatest seconds by which muxed audio differs from the packets given, less `start_s`."""
+        self.early_s = Fraction(0)
+        """How far below 0 a stream begins, once its own encoder's delay, which containers hold, is taken off."""
         self._container = container
         self._streams: dict[int, Any] = {}
         held = container.supported_codecs if info.passthrough else set()
@@ -74,11 +76,17 @@ class Passthrough:
         if copy.pts is None:
             return
         given = copy.pts * copy.time_base
+        self.early_s = max(self.early_s, -given - _delay_s(stream))
         copy.stream = stream
         self._container.mux_one(copy)
         if stream.type == "audio":
             shift = copy.pts * copy.time_base - given
             self.shifts = [min([shift, *self.shifts]), max([shift, *self.shifts])]
+
+
+def _delay_s(stream: Any) -> Fraction:
+    rate = stream.codec_context.sample_rate if stream.type == "audio" else 0
+    return Fraction(stream.codec_context.delay, rate) if rate else Fraction(0)
 
 
 def _copy(source: Any) -> AvPacket[Any]:

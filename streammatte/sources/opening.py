@@ -48,6 +48,9 @@ def open_container(spec: str, options: SourceOptions) -> av.container.InputConta
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(_why_not_open(spec, target, error)) from error
+    if opened.format.name == "tty" and options.input_format is None:
+        opened.close()  # FFmpeg would draw any .txt as a terminal's screen
+        raise SourceError(f"{spec}: is text, not a video or picture; give --input-format tty to see it drawn")
     return opened
 
 

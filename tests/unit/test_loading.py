@@ -50,7 +50,9 @@ class FakeRuntime:
     def precisions(self) -> tuple[Precision, ...]:
         return ("int8", "bf16", "f32")
 
-    def load(self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None) -> FakeSession:
+    def load(
+        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
+    ) -> FakeSession:
         self.loads.append((precision, onnx.name, cache is not None))
         info = SessionInfo("fake 1", "none", precision)
         return FakeSession(info, self.shift if precision == "int8" else 0.0)

@@ -168,7 +168,9 @@ class FakeRuntime:
     def precisions(self) -> tuple[Precision, ...]:
         return ("f32",)
 
-    def load(self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None) -> Session:
+    def load(
+        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
+    ) -> Session:
         assert self.failure is not None
         raise self.failure
 

@@ -431,4 +431,5 @@ def test_two_sequences_in_one_folder(tmp_path: Path) -> None:
         open_sink(tmp_path / "com_%03d.png", "com", info, SinkOptions())
     for sink in sinks:
         write_all(sink, make_frames(info, sink.kind))
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{k}_{i:03d}.png" for k in ("com", "pha") for i in range(1, 7)]
+    expected = [f"{kind}_{number:03d}.png" for kind in ("com", "pha") for number in range(1, 7)]
+    assert sorted(p.name for p in tmp_path.iterdir()) == expected
