@@ -103,10 +103,13 @@ def _restore(plane: Plane, alpha: Plane, soft: npt.NDArray[np.intp], front: _Map
         fused = near.ravel().take(soft)
         behind += share * (fused - behind)  # what the two means make of this pixel
         fused += share * (plane.reshape(-1).take(soft).astype(np.float32) - behind)
-        restored.ravel()[soft] = _rounded(fused, peak).ravel()
+        restored.ravel()[soft] = _rounded(np.maximum(fused, 0, out=fused), peak).ravel()
     return restored
 
 
 def _rounded(values: npt.NDArray[np.float32], peak: int) -> Plane:
-    rounded = np.clip(np.rint(values), 0, peak)
+    """`values`, which must not be negative, as samples."""
+    if peak == 255:
+        return np.asarray(cv2.convertScaleAbs(values), np.uint8)
+    rounded = np.minimum(np.rint(values), peak)
     return rounded.astype(np.uint8) if peak <= 255 else rounded.astype(np.uint16)

@@ -195,13 +195,28 @@ def alpha_plane(pha: npt.NDArray[np.float32], width: int, height: int, target: P
 def blend(fgr: Plane, bg: Plane, pha: Plane, peak: int) -> Plane:
     """(pha * fgr + (peak - pha) * bg) / peak, rounded once; exactly `fgr` at peak and exactly `bg` at 0."""
     if fgr.dtype == np.uint8 and peak == 255:
-        front = cv2.multiply(fgr, pha, dtype=cv2.CV_16U)
-        back = cv2.multiply(bg, cv2.bitwise_not(pha), dtype=cv2.CV_16U)
-        return np.asarray(cv2.convertScaleAbs(cv2.add(front, back), alpha=1 / 255), np.uint8)
+        return _blend8(fgr, bg, pha)
     share = pha.astype(np.float32) / np.float32(peak)
     behind = bg.astype(np.float32)
     mixed = behind + share * (fgr.astype(np.float32) - behind)
     return np.rint(mixed).astype(np.uint8) if peak <= 255 else np.rint(mixed).astype(np.uint16)
+
+
+def _blend8(fgr: Plane, bg: Plane, pha: Plane) -> Plane:
+    """The 8-bit case of `blend`, in strips whose 16-bit products stay in the processor's cache."""
+    out = np.empty(fgr.shape, np.uint8)
+    front, back = (np.empty((_STRIP_ROWS, fgr.shape[1]), np.uint16) for _ in range(2))
+    for top in range(0, fgr.shape[0], _STRIP_ROWS):
+        rows = slice(top, top + _STRIP_ROWS)
+        share = pha[rows]
+        one, other = front[: share.shape[0]], back[: share.shape[0]]
+        np.multiply(fgr[rows], share, out=one, dtype=np.uint16)
+        np.multiply(bg[rows], cv2.bitwise_not(share), out=other, dtype=np.uint16)
+        cv2.convertScaleAbs(cv2.add(one, other, dst=one), dst=out[rows], alpha=1 / 255)
+    return out
+
+
+_STRIP_ROWS = 64
 
 
 def soft_indices(pha: Plane, peak: int) -> npt.NDArray[np.intp]:

@@ -22,13 +22,32 @@ BUILDER = "qdq 1"
 _KEEP_FLOAT = {"Shape", "Sigmoid", "QuantizeLinear"}
 """Readers of a tensor that are given it unrounded: sizes need no values, and the last step must not lose any."""
 _LEAST_SCALE = 1e-8
+_HEAVY_BYTES = 1024
 
 
 def at_opset_13(network: Any) -> Any:
-    """The same network (an onnx.ModelProto) in opset 13 or later, the first with scales per channel."""
-    from onnx import version_converter
+    """The same network (an onnx.ModelProto) in opset 13 or later, the first with scales per channel.
 
-    return network if network.opset_import[0].version >= 13 else version_converter.convert_version(network, 13)
+    What is given may be emptied. The converter copies a network several times; U2-Net's weights would take 1.4 GB in
+    passing. They go round it, as inputs whose values come back when it is done.
+    """
+    from onnx import helper, version_converter
+
+    if network.opset_import[0].version >= 13:
+        return network
+    graph = network.graph
+    heavy = {entry.name: entry for entry in graph.initializer if len(entry.raw_data) > _HEAVY_BYTES}
+    light = [entry for entry in graph.initializer if entry.name not in heavy]
+    declared = {entry.name for entry in graph.input}
+    inputs = [helper.make_tensor_value_info(name, entry.data_type, entry.dims) for name, entry in heavy.items()]
+    del graph.initializer[:]
+    graph.initializer.extend(light)
+    graph.input.extend(entry for entry in inputs if entry.name not in declared)
+    converted = version_converter.convert_version(network, 13)
+    for entry in [entry for entry in converted.graph.input if entry.name in heavy]:
+        converted.graph.input.remove(entry)
+    converted.graph.initializer.extend(heavy.values())
+    return converted
 
 
 def quantize(network: Any, calibration: Calibration) -> Any:
