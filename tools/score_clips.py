@@ -24,15 +24,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("options", nargs="*")
-    given = parser.parse_args()
+    own, options = _split(sys.argv[1:])
+    given = parser.parse_args(own)
     rows: dict[str, dict[str, float]] = {}
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         for clip in sorted((given.folder / "public").iterdir()):
             if (clip / "alpha.mkv").exists():
                 matte = Path(place) / f"{clip.name}.mkv"
-                report = _run(clip, matte, given.options)
+                report = _run(clip, matte, options)
                 rows[clip.name] = _score(given.folder / "score.py", matte, clip)
                 print(clip.name, *(f"{key} {rows[clip.name][key]:.3f}" for key in _KEYS), flush=True)
                 matte.unlink()
@@ -40,8 +40,14 @@ def main() -> None:
     print("mean", *(f"{key} {value:.3f}" for key, value in mean.items()))
     if given.out:
         ran = {key: report[key] for key in ("model", "runtime", "precision", "weights_sha256")}
-        result = {"options": given.options, **ran, "mean": mean, "clips": rows, "machine": describe()}
+        result = {"options": options, **ran, "mean": mean, "clips": rows, "machine": describe()}
         given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before and behind "--"; argparse would mix them."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
 
 
 def _run(clip: Path, matte: Path, options: list[str]) -> dict[str, Any]:
