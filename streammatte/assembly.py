@@ -20,12 +20,11 @@ from streammatte.meter import RunReport
 from streammatte.pipeline import Pipeline, Progress, RunFacts, Stages
 from streammatte.ports import Background, Sink, SinkKind, Source, Stabilizer
 from streammatte.sinks import SinkOptions, open_sink
-from streammatte.sources import SourceOptions, open_source
+from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
 from streammatte.weights.fetch import Progress as PullProgress
 
 __all__ = ["matte", "open_input", "open_pipeline", "planned_outputs"]
 
-_IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 _BLUR_PERCENT = 2.5
 _MOST_STREAMS = 4
 """Each holds a network's activations, and up to one more frame, in memory."""
@@ -98,7 +97,7 @@ def _beside(spec: str, kind: SinkKind) -> Path:
     folder, stem = (path.parent, path.stem) if path.is_file() else (Path(), "streammatte")
     if path.is_dir():  # of images; "." and ".." have a name only once resolved
         folder, stem = path.parent, path.resolve().name
-    if path.is_file() and path.suffix.lower() in _IMAGES:
+    if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES:
         suffix = ".png"
     elif kind == "fgr":
         suffix = ".mov"
@@ -205,7 +204,7 @@ def _background(settings: Settings) -> Background | None:
     path = Path(given)
     if not path.exists() and "://" not in given and ":" not in given:
         raise ConfigError("--bg", f"{given} is no file, colour, blur or none; check the path")
-    if path.suffix.lower() in _IMAGES:
+    if path.suffix.lower() in PICTURE_SUFFIXES:
         return ImageBackground(path, settings.fit)  # type: ignore[arg-type]
     try:
         return VideoBackground(partial(open_source, given, SourceOptions()), settings.fit)  # type: ignore[arg-type]

@@ -33,7 +33,11 @@ class VideoBackground:
         self._shown: Frame | None = None
         self._rendered: tuple[Plane, ...] = ()
         self._key: tuple[object, ...] | None = None
-        self._rewind(Fraction(0))
+        try:
+            self._rewind(Fraction(0))
+        except BaseException:
+            self.close()
+            raise
         self._round_start_s = None
 
     def planes(self, layer: Layer) -> tuple[Plane, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 
@@ -49,6 +50,8 @@ def main(args: list[str] | None = None) -> None:
     `--debug` may stand with any command.
     """
     keep_large_blocks()
+    # `docker stop` and service managers ask so; what has been done until then is completed, as by Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     whole = sys.argv[1:] if args is None else args
     given = [word for word in whole if word != _DEBUG]
     debug = given != whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,10 +36,8 @@ class OpenVinoRuntime:
 
     def precisions(self) -> tuple[Precision, ...]:
         """int8 with VNNI or AMX, bf16 with AVX512-BF16 or AMX, f32."""
-        import openvino
-
         found: list[Precision] = ["int8"] if _has_vnni() else []
-        if _has_bf16(openvino.Core()):
+        if _has_bf16(_core()):
             found.append("bf16")
         return (*found, "f32")
 
@@ -46,9 +45,7 @@ class OpenVinoRuntime:
         self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
     ) -> Session:
         """Compile `onnx` for the CPU: one stream for latency, several that share the cores for throughput."""
-        import openvino
-
-        core = openvino.Core()
+        core = _core()
         if precision == "bf16" and not _has_bf16(core):
             raise RuntimeUnavailable("precision bf16 cannot be had", {"openvino": "this CPU has no bf16 arithmetic"})
         config = _config(_float_hint(core, precision), streams)
@@ -73,6 +70,18 @@ class OpenVinoRuntime:
                 store.store(lambda path: _write(path, blob))
         notes = (store.note,) if store is not None and store.note else ()
         return _OpenVinoSession(compiled, SessionInfo(library, device, precision, streams, hit, notes))
+
+
+@functools.cache
+def _core() -> openvino.Core:
+    """OpenVINO itself, which stays until the process ends.
+
+    Its CPU plugin gives the thread that first loads it a signal stack (for AMX) and unmaps that when the last user is
+    gone, on whatever thread that is; the next Ctrl-C would then be delivered to nowhere and kill the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _has_bf16(core: openvino.Core) -> bool:
@@ -127,6 +136,9 @@ class _OpenVinoSession:
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(info.streams):
             self._idle.put(compiled.create_infer_request())
+        # The binding sets itself up on its first array, and two threads that do so at once wait for each other for
+        # ever (a static's guard against the interpreter's lock, seen with 2026.4.1): once from here, then from many.
+        self.run(np.zeros(tuple(compiled.input(0).shape), np.float32))
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """See port `Session`."""

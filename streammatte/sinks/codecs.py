@@ -63,6 +63,8 @@ class Encoder:
     options: tuple[tuple[str, str], ...] = ()
     quality: int | None = None
     """Default crf; None where there is no such scale."""
+    alpha_quality: int | None = None
+    """Default crf where alpha is held too; None: as without. One crf holds for both layers, and alpha shows more."""
     matte: tuple[tuple[str, str], ...] = ()
     """What takes the place of crf for a matte where the user gives none: lossless, for mattes are cheap."""
     quality_range: tuple[int, int] = (0, 51)
@@ -130,6 +132,7 @@ ENCODERS = {
         alpha=("yuv420p",),  # all that browsers and players decode
         options=(("deadline", "realtime"), ("row-mt", "1"), ("tile-columns", "2"), ("auto-alt-ref", "0")),
         quality=18,
+        alpha_quality=8,
         matte=(("lossless", "1"),),
         quality_range=(0, 63),
         preset_option="cpu-used",

@@ -175,7 +175,8 @@ def _quality(
         chosen += encoder.matte
         notes += _LOSSLESS_NOTES.get(codec, ())
     else:
-        crf = encoder.quality if options.crf is None else options.crf
+        usual = encoder.alpha_quality if kind == "fgr" and encoder.alpha_quality is not None else encoder.quality
+        crf = usual if options.crf is None else options.crf
         low, high = encoder.quality_range
         if not low <= crf <= high:
             raise SinkError(f"{path}: crf {crf} is out of range; {codec} takes {low} to {high}")
@@ -241,5 +242,5 @@ def _notes(
         ratio = f"{info.sar.numerator}:{info.sar.denominator}"
         notes.append(f"samples are {ratio}, not square, which the file does not say; .mp4, .mov or H.264 would")
     if muxer in MATROSKA_LIKE and (1000 * info.time_base).denominator != 1:
-        notes.append("times are rounded to 1 ms, all that Matroska and WebM hold")
+        notes.append("times are kept to 1 ms, all that Matroska and WebM hold")
     return notes

@@ -8,28 +8,14 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from streammatte.ports import Source
-from streammatte.sources.options import SourceOptions
+from streammatte.sources.options import PICTURE_SUFFIXES, SourceOptions
 
-__all__ = ["SourceOptions", "open_source"]
+__all__ = ["PICTURE_SUFFIXES", "SourceOptions", "open_source"]
 
 _ADAPTERS = {
     "file": "streammatte.sources.file:FileSource",
     "images": "streammatte.sources.images:ImageSource",
     "pattern": "streammatte.sources.pattern:PatternSource",
-}
-_PICTURES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".tga",
-    ".ppm",
-    ".pgm",
-    ".dpx",
-    ".exr",
 }
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SEQUENCE = re.compile(r"%0?\d*d|[*?]|\[[^\]]+\]")
@@ -56,7 +42,7 @@ def _kind(spec: str, options: SourceOptions) -> str:
     path = Path(spec)
     if path.is_dir():
         return "images"
-    if path.suffix.lower() not in _PICTURES:
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
         # a name with wildcards that is not a file is still a sequence, of whatever pictures it finds
         return "images" if _SEQUENCE.search(path.name) and not path.exists() else "file"
     return "file" if _moves(path) else "images"

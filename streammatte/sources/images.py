@@ -13,27 +13,13 @@ from streammatte.color import ChromaLocation
 from streammatte.errors import SourceError
 from streammatte.frame import Frame, Packet, StreamInfo
 from streammatte.sources import probe
-from streammatte.sources.options import SourceOptions
+from streammatte.sources.options import PICTURE_SUFFIXES, SourceOptions
 from streammatte.sources.pictures import decode_picture
 from streammatte.sources.planes import Picture, unpack
 
 __all__ = ["ImageSource", "find_pictures"]
 
 _RATE = Fraction(25)
-_SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".tga",
-    ".ppm",
-    ".pgm",
-    ".dpx",
-    ".exr",
-}
 _NUMBER = re.compile(r"%(0?)(\d*)d")
 
 
@@ -153,7 +139,7 @@ def find_pictures(spec: str) -> list[Path]:
 
 
 def _in_folder(spec: str, folder: Path) -> list[Path]:
-    found = [p for p in _entries(spec, folder) if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".")]
+    found = [p for p in _entries(spec, folder) if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".")]
     if not found:
         raise SourceError(f"{spec}: the folder holds no pictures (png, jpg, webp, tiff, bmp)")
     return sorted(found, key=_natural)

@@ -79,7 +79,7 @@ def _raw_settings(options: SourceOptions) -> dict[str, str]:
     }
     missing = [f"--{key}" for key, value in wanted.items() if value is None]
     if missing or options.input_size is None:
-        raise ConfigError("input-format", f"rawvideo says nothing of itself: give {', '.join(missing)} too")
+        raise ConfigError("--input-format", f"rawvideo says nothing of itself: give {', '.join(missing)} too")
     _check_pix_fmt(str(options.input_pix_fmt))
     width, height = options.input_size
     return {
@@ -93,7 +93,7 @@ def _check_pix_fmt(name: str) -> None:
     try:
         av.VideoFormat(name)
     except ValueError as error:
-        raise ConfigError("input-pix-fmt", f"FFmpeg knows no pixel format {name!r}") from error
+        raise ConfigError("--input-pix-fmt", f"FFmpeg knows no pixel format {name!r}") from error
 
 
 def _why_not_open(spec: str, target: str, error: Exception) -> str:

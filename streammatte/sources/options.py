@@ -7,7 +7,12 @@ from fractions import Fraction
 
 from streammatte.errors import ConfigError
 
-__all__ = ["SourceOptions", "exact_seconds"]
+__all__ = ["PICTURE_SUFFIXES", "SourceOptions", "exact_seconds"]
+
+PICTURE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".tga", ".ppm", ".pgm", ".dpx", ".exr")
+)
+"""Names that end so are still pictures, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,11 @@ class SourceOptions:
 
     def __post_init__(self) -> None:
         if self.start_s < 0:
-            raise ConfigError("start", f"must be 0 s or more, got {self.start_s}")
+            raise ConfigError("--start", f"must be 0 s or more, got {self.start_s}")
         if self.duration_s is not None and self.duration_s <= 0:
-            raise ConfigError("duration", f"must be more than 0 s, got {self.duration_s}")
+            raise ConfigError("--duration", f"must be more than 0 s, got {self.duration_s}")
         if self.input_rate is not None and self.input_rate <= 0:
-            raise ConfigError("input-rate", f"must be more than 0 frames a second, got {self.input_rate}")
+            raise ConfigError("--input-rate", f"must be more than 0 frames a second, got {self.input_rate}")
 
     @property
     def start(self) -> Fraction:

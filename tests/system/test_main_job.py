@@ -123,8 +123,8 @@ class Running:
         assert self.process.poll() is None, self.process.communicate()
         return any(path.stat().st_size > 20_000 for path in self.folder.glob(".out.mp4.partial-*"))
 
-    def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, how: signal.Signals = signal.SIGINT) -> None:
+        self.process.send_signal(how)
 
     def end(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=30)
@@ -158,12 +158,13 @@ def _plays_to_the_end(path: Path, frames: int) -> None:
 
 
 @posix
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("json_too", [False, True])
-def test_ctrl_c_finishes_the_file(tmp_path: Path, tiny_folder: Path, json_too: bool) -> None:
+def test_ctrl_c_finishes_the_file(tmp_path: Path, tiny_folder: Path, json_too: bool, how: signal.Signals) -> None:
     report_path = tmp_path / "r.json"
     args = ["lavfi:testsrc2=s=320x180:r=25", "--bg", "teal", "--report", str(report_path)]
     with running(tmp_path, tiny_folder, *args, *(["--json"] if json_too else [])) as program:
-        program.interrupt()
+        program.interrupt(how)
         code, out, err = program.end()
     assert (code, "error" in err) == (130, False)
     report = json.loads(report_path.read_text())

@@ -92,7 +92,7 @@ class Case:
 
 
 # Matroska counts in milliseconds from 0; AAC in MP4 begins with a packet before 0 that primes the decoder.
-_ROUNDED = "times are rounded to 1 ms"
+_ROUNDED = "times are kept to 1 ms"
 _LATER = "all streams are 21 ms later"
 CASES = {
     "23.976 mp4": Case(cfr, ".mp4", notes=(_ROUNDED, _LATER)),
