@@ -64,7 +64,7 @@ ROOMS_OF_STAGES = {"matter": {"weights"}, "loading": {"weights", "quantization"}
 LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
     "cv2": ROOMS | {"kernels", "cuts", "parity"},
-    "av": {"sources", "sinks"},
+    "av": {"sources", "sinks", "arithmetics"},
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
     "PIL": {"arithmetics", "refiners"},

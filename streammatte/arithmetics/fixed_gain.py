@@ -31,6 +31,8 @@ class FixedGainArithmetic:
         wide, high = self._input.width, self._input.height
         size = (wide, high) if frame.rotation % 180 == 0 else (high, wide)
         rgb = host.frame_rgb(frame, *size)
+        if frame.width > size[0] and frame.height > size[1]:
+            rgb = host.lift_box(rgb)
         if frame.alpha is not None:
             share = host.resize(frame.alpha, *size).astype(np.float32)[..., None] / np.float32(frame.format.peak)
             rgb = np.asarray(rgb * share + _MID_GRAY * (1 - share), np.float32)

@@ -1,8 +1,8 @@
 """`--compat rembg`: rembg's arithmetic, step for step, for people who must match it.
 
-Full-size 8-bit RGB, Pillow's LANCZOS to the network's size, division by the picture's own maximum, mean and standard
-deviation; the output stretched so that its minimum is 0 and its maximum 1. Both gains depend on the frame, so they
-flicker in video and blow the noise of an empty frame up to a ghost. Needs the extra `compat` (Pillow).
+Full-size 8-bit RGB as PyAV gives it, Pillow's LANCZOS to the network's size, division by the picture's own maximum,
+mean and standard deviation; the output stretched so that its minimum is 0 and its maximum 1. Both gains depend on the
+frame, so they flicker in video and blow the noise of an empty frame up to a ghost. Needs the extra `compat` (Pillow).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from streammatte.arithmetics.swscale import swscale_rgb
 from streammatte.catalog import Model
 from streammatte.color import FloatImage
 from streammatte.frame import Frame
-from streammatte.kernels import host
 
 __all__ = ["RembgArithmetic"]
 
@@ -28,7 +28,7 @@ class RembgArithmetic:
     def batch(self, frame: Frame) -> tuple[npt.NDArray[np.float32], FloatImage]:
         """`normalize(img, mean, std, size)`: float64 until the last step, as there."""
         size = (self._input.width, self._input.height)
-        picture = Image.fromarray(host.rgb8(frame)).resize(size, Image.Resampling.LANCZOS)
+        picture = Image.fromarray(swscale_rgb(frame)).resize(size, Image.Resampling.LANCZOS)
         small = np.asarray(picture)
         scaled = small / max(float(small.max()), 1e-6)
         normalised = (scaled - np.array(self._input.mean)) / np.array(self._input.std)

@@ -284,21 +284,6 @@ def test_frame_rgb_reduces_by_the_mean() -> None:
     assert host.frame_rgb(make_frame("gbrp", rgb=picture), 16, 12) == pytest.approx(np.full((12, 16, 3), 0.5), abs=3e-3)
 
 
-def test_rgb8_is_bit_for_bit_what_rgb_planes_hold() -> None:
-    picture = np.random.default_rng(6).integers(0, 256, (47, 63, 3), np.uint8)
-    picture[0, :].ravel()[:] = np.arange(189)
-    planes = tuple(np.ascontiguousarray(picture[..., i]) for i in (1, 2, 0))
-    for rotation in (0, 90, 180, 270):
-        frame = make_frame("gbrp", (63, 47), rgb=[0, 0, 0], rotation=rotation)
-        frame = type(frame)(
-            planes, frame.format, ColorSpec(0, 1, 13, True), 0, frame.time_base, 1, 0, rotation=rotation
-        )
-        assert np.array_equal(host.rgb8(frame), np.rot90(picture, rotation // 90))
-
-
-# alpha
-
-
 @pytest.mark.parametrize("name", DEPTHS)
 @pytest.mark.parametrize("size", [(64, 48), (97, 31), (20, 12), (3, 50)])
 def test_alpha_plane_keeps_the_ends_and_the_order(name: str, size: tuple[int, int]) -> None:
@@ -341,3 +326,18 @@ def test_soft_indices_are_those_between_the_ends(name: str, width: int, height: 
     pha[pha < fmt.peak // 4] = 0
     pha[pha > fmt.peak // 2] = fmt.peak
     assert np.array_equal(host.soft_indices(pha, fmt.peak), np.flatnonzero((pha > 0) & (pha < fmt.peak)))
+
+
+@pytest.mark.parametrize(("frequency", "least", "most"), [(0.0, 1.0, 1.0), (0.125, 0.97, 1.03), (0.25, 0.99, 1.01)])
+def test_lift_box_undoes_what_the_average_took(frequency: float, least: float, most: float) -> None:
+    """A grating averaged down eight times has its contrast back, up to half of the new size's band."""
+    x = (np.arange(512) + 0.5) / 8
+    wave = 0.5 + 0.2 * np.cos(2 * np.pi * frequency * x)
+    fine = np.broadcast_to(wave[None, :, None], (64, 512, 3)).astype(np.float32)
+    small = host.lift_box(np.ascontiguousarray(host.resize(fine, 64, 8)))
+    expected = 0.5 + 0.2 * np.cos(2 * np.pi * frequency * (np.arange(64) + 0.5))
+    kept = float(
+        np.dot(small[4, 8:-8, 0] - 0.5, expected[8:-8] - 0.5) / np.dot(expected[8:-8] - 0.5, expected[8:-8] - 0.5)
+    )
+    assert least - 1e-3 <= kept <= most + 1e-3
+    assert host.lift_box(np.array([[[0.0, 1.0, 0.5]]], np.float32)).tolist() == [[[0.0, 1.0, 0.5]]]
