@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 __all__ = ["Meter", "OutputReport", "RunReport", "StageTimes", "peak_rss_mb"]
@@ -125,6 +126,10 @@ def peak_rss_mb() -> float | None:
     """Largest resident set of this process so far, in MiB; None on Windows."""
     if sys.platform == "win32":
         return None
+    # On Linux a process inherits getrusage's peak from the one that started it; this one is its own.
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="ignore").splitlines()
+        return round(int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 2**10, 1)
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

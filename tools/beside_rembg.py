@@ -27,6 +27,9 @@ from machine import describe
 from streammatte.catalog import model as model_named
 from streammatte.weights.pull import ensure
 
+_ENCODER = {"preset": "superfast", "crf": "17"}
+"""What streammatte writes .mp4 with, for both."""
+
 
 def main() -> None:
     """Run the rounds and print, or write, the result as JSON."""
@@ -93,7 +96,7 @@ def _rembg_loop(clip: Path, bg: Path, folder: Path, frames: int) -> Callable[[],
         started = time.perf_counter()
         with av.open(str(clip)) as source, av.open(str(folder / "theirs.mp4"), "w") as target:
             video = source.streams.video[0]
-            stream: Any = target.add_stream("libx264", rate=video.average_rate, options={"preset": "superfast"})
+            stream: Any = target.add_stream("libx264", rate=video.average_rate, options=_ENCODER)
             stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
             behind = Image.open(bg).convert("RGB").resize((video.width, video.height))
             for number, frame in enumerate(source.decode(video)):

@@ -50,7 +50,9 @@ def _runtimes() -> bool:
     usable = False
     say("runtimes, in the order they are tried")
     for name in registry.RUNTIMES:
-        why = registry.load(registry.RUNTIMES, name, "--runtime")().unavailable()
-        say(f"  {name:<24} {'usable' if why is None else why}")
+        runtime = registry.load(registry.RUNTIMES, name, "--runtime")()
+        why = runtime.unavailable()
+        fast = "" if why else f"usable, best first: {', '.join(runtime.precisions())}"
+        say(f"  {name:<24} {why or fast}")
         usable = usable or why is None
     return usable

@@ -318,8 +318,8 @@ def test_probe(call: Call) -> None:
 def test_doctor(call: Call, tiny_folder: Path) -> None:
     code, out, err = call("doctor")
     assert (code, err) == (0, "")
-    assert re.search(r"^ +openvino +usable$", out, re.MULTILINE)
-    assert re.search(r"^ +onnxruntime +usable$", out, re.MULTILINE)
+    assert re.search(r"^ +openvino +usable, best first: .*f32$", out, re.MULTILINE)
+    assert re.search(r"^ +onnxruntime +usable, best first: f32$", out, re.MULTILINE)
     assert f"cache {tiny_folder / 'cache'}" in out
     assert re.search(r"^ +tiny +(not pulled: streammatte models pull tiny|\S+tiny\.onnx)$", out, re.MULTILINE)
     assert re.search(r"^ +numpy +\d", out, re.MULTILINE)
