@@ -66,7 +66,7 @@ class Encoder:
     alpha_quality: int | None = None
     """Default crf where alpha is held too; None: as without. One crf holds for both layers, and alpha shows more."""
     matte: tuple[tuple[str, str], ...] = ()
-    """What takes the place of crf for a matte where the user gives none: lossless, for mattes are cheap."""
+    """What takes the place of crf for a matte where the user gives none: lossless or nearly, for mattes are cheap."""
     quality_range: tuple[int, int] = (0, 51)
     preset_option: str | None = None
     preset: str = ""
@@ -96,7 +96,7 @@ ENCODERS = {
         "libx264",
         _yuv("20 22 44", "8 10"),
         quality=17,
-        matte=(("qp", "0"),),
+        matte=(("qp", "1"),),  # 0 would be lossless, in a profile that few players decode
         preset_option="preset",
         preset="superfast",
         even=True,

@@ -173,7 +173,6 @@ def _quality(
         notes += [f"crf does not apply to {codec}"] if options.crf is not None else []
     elif kind == "pha" and options.crf is None:
         chosen += encoder.matte
-        notes += _LOSSLESS_NOTES.get(codec, ())
     else:
         usual = encoder.alpha_quality if kind == "fgr" and encoder.alpha_quality is not None else encoder.quality
         crf = usual if options.crf is None else options.crf
@@ -186,11 +185,6 @@ def _quality(
     elif options.preset is not None:
         notes.append(f"preset does not apply to {codec}")
     return tuple(chosen), tuple(notes)
-
-
-_LOSSLESS_NOTES = {
-    "h264": ("lossless (High 4:4:4 Predictive); for players that cannot decode it use --crf 1 or --codec hevc",)
-}
 
 
 def _by_format(encoder: Encoder, fmt: PixelFormat, alpha: bool) -> _Options:

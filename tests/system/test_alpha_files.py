@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -133,14 +134,19 @@ def test_ffv1_of_a_matte_alone_is_exact(tmp_path: Path, fmt: str, coded: str) ->
 
 
 @pytest.mark.parametrize("name", ["m.mp4", "m.mov"])
-def test_a_matte_in_h264_is_exact_to_its_range(tmp_path: Path, name: str) -> None:
-    """Lossless, but luma has 220 steps: half of one is all that is lost."""
+def test_a_matte_in_h264_plays_everywhere_and_is_nearly_exact(tmp_path: Path, name: str) -> None:
+    """Two of luma's 220 steps at most; profile High, which every player decodes (lossless would not be)."""
     path, truth = written(tmp_path / name, spec("yuv420p"), "pha")
     for frame, alpha in zip(decode(path), truth, strict=True):
         back = (plane(frame, 0).astype(float) - 16) * (255 / 219)
-        assert np.abs(back - alpha).max() <= 0.5 * 255 / 219 + 1e-6
-        assert (back[alpha == 0] == 0).all()
-        assert (back[alpha == 255] == 255).all()
+        assert np.abs(back - alpha).max() <= 2.5 * 255 / 219
+        assert np.abs(back - alpha).mean() < 0.2
+        for end in (0, 255):
+            off = np.abs(back[alpha == end] - end)
+            assert off.max() <= 2 * 255 / 219 + 1e-6
+            assert (off == 0).mean() > 0.95, "flat areas are exact, but for a few samples beside an edge"
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.profile == "High"
 
 
 def losses(read: Alphas, truth: Alphas, peak: int) -> tuple[float, float, float]:

@@ -92,16 +92,16 @@ def test_vp9_alpha_is_within_codec_loss(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "name", "codec"),
+    ("file", "name", "bound"),
     [
-        ("a.mp4", "yuv420p", "h264"),
-        ("a.mov", "yuv420p", "h264"),
-        ("a.webm", "yuv420p", "vp9"),
-        ("a.mp4", "yuv422p10le", "hevc"),
-        ("a.webm", "yuv420p10le", "av1"),
+        ("a.mp4", "yuv420p", 3.0),  # H.264 High, for players; the others are lossless but for luma's range
+        ("a.mov", "yuv420p", 3.0),
+        ("a.webm", "yuv420p", 1.0),
+        ("a.mp4", "yuv422p10le", 1.0),
+        ("a.webm", "yuv420p10le", 1.0),
     ],
 )
-def test_mattes_as_luma_give_the_alpha_back(tmp_path: Path, file: str, name: str, codec: str) -> None:
+def test_mattes_as_luma_give_the_alpha_back(tmp_path: Path, file: str, name: str, bound: float) -> None:
     info = make_info(name, 128, 96)
     frames, notes = written(tmp_path / file, "pha", info)
     assert any("luma" in note for note in notes)
@@ -110,12 +110,12 @@ def test_mattes_as_luma_give_the_alpha_back(tmp_path: Path, file: str, name: str
         luma = plane(read, 0, np.uint8 if unit == 1 else np.uint16).astype(float)
         alpha = (luma - 16 * unit) / (219 * unit)
         error = np.abs(alpha - given.planes[0] / info.format.peak) * 255
-        assert error.max() <= 1.0
+        assert error.max() <= bound
         assert (plane(read, 1, np.uint8 if unit == 1 else np.uint16) == 128 * unit).all()
         assert (read.colorspace, read.color_range) == (1, 1)
         if unit == 1:  # what a player shows in full-range gray
             shown = read.reformat(format="gray", dst_color_range="JPEG").to_ndarray().astype(int)
-            assert np.abs(shown - given.planes[0]).max() <= 1
+            assert np.abs(shown - given.planes[0]).max() <= bound
 
 
 @pytest.mark.parametrize(
