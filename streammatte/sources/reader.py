@@ -21,6 +21,10 @@ from streammatte.sources.planes import Picture, unpack
 
 __all__ = ["Faults", "Reader"]
 
+_INDEX_AT_END = (
+    "an MP4 or MOV whose index is at its end cannot be read from a pipe; give the file by its name, or pipe one"
+    " written with the index first (ffmpeg -movflags +faststart) or Matroska"
+)
 _CLOSING_S = Fraction(5)  # how far past the end of the window other streams are waited for
 
 
@@ -70,6 +74,7 @@ class Reader:
         self._time_base = window.time_base
         self._rate: Fraction | None = self._video.average_rate or self._video.guessed_rate or None
         self._declared = None if live else probe.declared_end(container, self._video)
+        self._piped_mp4 = faults.name == "-" and container.format.name.startswith("mov")
         self._location: ChromaLocation = probe.chroma_location(self._video)
         self.clock = Clock(faults.name, self._time_base, self._rate, forgiving=faults.forgiving)
         self.first: av.VideoFrame | None = None
@@ -113,6 +118,8 @@ class Reader:
                     self._reach = max(self._reach, (packet.pts + (packet.duration or 0)) * packet.time_base)
                 yield packet
         except (av.FFmpegError, OSError) as error:
+            if self._piped_mp4 and not self._reach:
+                raise SourceError(f"{self._faults.name}: {_INDEX_AT_END}") from error
             what = "no data came in time" if isinstance(error, av.error.ExitError) else reason(error)
             self._faults.add(f"reading failed ({what})", self._last)
             yield self._flush()

@@ -15,7 +15,7 @@ from typing import Any
 
 import av
 import pytest
-from clips import film, smooth_frame, write_clip
+from clips import film, noise_frame, smooth_frame, write_clip
 
 from streammatte.errors import ConfigError, SourceError
 from streammatte.frame import Frame
@@ -265,6 +265,19 @@ def test_stdin_container(tmp_path: Path) -> None:
     done = _piped(film(tmp_path / "a.mkv", 12).read_bytes())
     assert done.stdout.split()[:3] == [b"12", b"yuv420p", b"96"], done.stderr
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_stdin_mp4_needs_its_index_first(tmp_path: Path, first: bool) -> None:
+    frames = [noise_frame("yuv420p", (640, 480), i) for i in range(12)]  # more than FFmpeg keeps to go back in
+    how = {"container_options": {"movflags": "+faststart"}} if first else {}
+    path = write_clip(tmp_path / "a.mp4", frames, options={"preset": "ultrafast"}, **how)
+    done = _piped(path.read_bytes())
+    if first:
+        assert done.stdout.split()[:1] == [b"12"], done.stderr
+    else:
+        assert b"give the file by its name" in done.stderr
+        assert b"faststart" in done.stderr
 
 
 RAW = "{'input_format': 'rawvideo', 'input_size': (6, 4), 'input_pix_fmt': 'rgb24', 'input_rate': Fraction(50)%s}"
