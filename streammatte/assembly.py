@@ -156,7 +156,7 @@ def _matter(settings: Settings, pulling: PullProgress | None, streams: int) -> M
 
 
 def _stages(settings: Settings, matter: Matter, background: Background | None) -> Stages:
-    refiner = registry.load(registry.REFINERS, settings.compat or "none", "--refine")
+    refiner = registry.load(registry.REFINERS, settings.compat or settings.refine, "--refine")
     foreground = registry.load(registry.FOREGROUNDS, settings.fgr, "--fgr")
     return Stages(matter, _stabilizer(settings), refiner(), foreground(), background, matter.info.streams)
 

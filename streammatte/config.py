@@ -45,6 +45,9 @@ class Settings:
     precision: str = _setting("auto", "Arithmetic of the network.", choices=("auto", "int8", "bf16", "f32"))
     compat: str | None = _setting(None, "Reproduce another tool's arithmetic exactly.", choices=("rembg",))
     stabilize: str = _setting("none", "Smoothing over time.", choices=("none", "ema"))
+    refine: str = _setting(
+        "none", "Edges from the picture itself where alpha is soft (guided), or not.", choices=("none", "guided")
+    )
     half_life_s: float = _setting(0.04, "Half-life of --stabilize ema.", metavar="SECONDS")
     codec: str | None = _setting(
         None,

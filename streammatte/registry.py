@@ -40,6 +40,7 @@ STABILIZERS = {
 
 REFINERS = {
     "none": Entry("streammatte.refiners.resample:ResampleRefiner"),
+    "guided": Entry("streammatte.refiners.guided:GuidedRefiner"),
     "rembg": Entry("streammatte.refiners.rembg:RembgRefiner", extra="compat"),
 }
 

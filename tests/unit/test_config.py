@@ -30,6 +30,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "precision": ('"f32"', "f32"),
     "compat": ('"rembg"', "rembg"),
     "stabilize": ('"ema"', "ema"),
+    "refine": ('"guided"', "guided"),
     "half_life_s": ("0.5", 0.5),
     "codec": ('"hevc"', "hevc"),
     "crf": ("0", 0),
