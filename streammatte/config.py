@@ -13,10 +13,11 @@ from typing import Any
 
 from streammatte.errors import ConfigError
 
-__all__ = ["Settings", "flag_of", "read_config"]
+__all__ = ["Settings", "flag_of", "read_config", "setting"]
 
 
-def _setting(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002
+def setting(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002
+    """A field that is also a flag and a TOML key; `facts` are metavar, short and choices."""
     return field(default=default, metadata={"help": help, **facts})
 
 
@@ -24,51 +25,51 @@ def _setting(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002
 class Settings:
     """One run's settings. Raises ConfigError, naming the flag, for a value out of range."""
 
-    output: tuple[Path, ...] = _setting(
+    output: tuple[Path, ...] = setting(
         (), "Where to write; repeat for several. Default: beside the input.", metavar="FILE", short="-o"
     )
-    matte: Path | None = _setting(None, "Write the alpha alone.", metavar="FILE")
-    bg: str | None = _setting(
+    matte: Path | None = setting(None, "Write the alpha alone.", metavar="FILE")
+    bg: str | None = setting(
         None,
         "Image, video, colour (#rrggbb or CSS name), blur[:PERCENT], or none: keep alpha.  [default: none]",
         metavar="BACKGROUND",
     )
-    fit: str = _setting("cover", "How the background fills the frame.", choices=("cover", "contain", "stretch"))
-    fgr: str = _setting(
+    fit: str = setting("cover", "How the background fills the frame.", choices=("cover", "contain", "stretch"))
+    fgr: str = setting(
         "fusion",
         "Take the old background's colour out of soft edges, or off to compare.",
         choices=("fusion", "off"),
     )
-    model: str = _setting("u2net", "Model name: see `streammatte models list`.", metavar="NAME", short="-m")
-    runtime: str = _setting("auto", "Library that runs the network.", choices=("auto", "openvino", "onnxruntime"))
-    require: str | None = _setting(None, "Fail unless this runtime runs the network.", metavar="RUNTIME")
-    precision: str = _setting("auto", "Arithmetic of the network.", choices=("auto", "int8", "bf16", "f32"))
-    compat: str | None = _setting(None, "Reproduce another tool's arithmetic exactly.", choices=("rembg",))
-    stabilize: str = _setting("none", "Smoothing over time.", choices=("none", "ema"))
-    refine: str = _setting(
+    model: str = setting("u2net", "Model name: see `streammatte models list`.", metavar="NAME", short="-m")
+    runtime: str = setting("auto", "Library that runs the network.", choices=("auto", "openvino", "onnxruntime"))
+    require: str | None = setting(None, "Fail unless this runtime runs the network.", metavar="RUNTIME")
+    precision: str = setting("auto", "Arithmetic of the network.", choices=("auto", "int8", "bf16", "f32"))
+    compat: str | None = setting(None, "Reproduce another tool's arithmetic exactly.", choices=("rembg",))
+    stabilize: str = setting("none", "Smoothing over time.", choices=("none", "ema"))
+    refine: str = setting(
         "none", "Edges from the picture itself where alpha is soft (guided), or not.", choices=("none", "guided")
     )
-    half_life_s: float = _setting(0.04, "Half-life of --stabilize ema.", metavar="SECONDS")
-    codec: str | None = _setting(
+    half_life_s: float = setting(0.04, "Half-life of --stabilize ema.", metavar="SECONDS")
+    codec: str | None = setting(
         None,
         "Video codec; default by extension and pixel format.",
         choices=("h264", "hevc", "av1", "vp9", "prores", "ffv1", "png"),
     )
-    crf: int | None = _setting(None, "Quality: lower is better. Default: visually lossless.", metavar="N")
-    preset: str | None = _setting(None, "The encoder's own speed preset.", metavar="NAME")
-    pix_fmt: str | None = _setting(None, "Pixel format to encode, FFmpeg's name.", metavar="NAME")
-    start_s: float = _setting(0.0, "Skip this much of the input.", metavar="SECONDS")
-    duration_s: float | None = _setting(None, "Stop after this much.", metavar="SECONDS")
-    input_format: str | None = _setting(
+    crf: int | None = setting(None, "Quality: lower is better. Default: visually lossless.", metavar="N")
+    preset: str | None = setting(None, "The encoder's own speed preset.", metavar="NAME")
+    pix_fmt: str | None = setting(None, "Pixel format to encode, FFmpeg's name.", metavar="NAME")
+    start_s: float = setting(0.0, "Skip this much of the input.", metavar="SECONDS")
+    duration_s: float | None = setting(None, "Stop after this much.", metavar="SECONDS")
+    input_format: str | None = setting(
         None, "The input's FFmpeg demuxer, where it cannot be told (rawvideo, ...).", metavar="NAME"
     )
-    input_size: str | None = _setting(None, "Picture size of rawvideo.", metavar="WxH")
-    input_pix_fmt: str | None = _setting(None, "Pixel format of rawvideo.", metavar="NAME")
-    input_rate: str | None = _setting(
+    input_size: str | None = setting(None, "Picture size of rawvideo.", metavar="WxH")
+    input_pix_fmt: str | None = setting(None, "Pixel format of rawvideo.", metavar="NAME")
+    input_rate: str | None = setting(
         None, "Frames a second of rawvideo or an image sequence: 25, 30000/1001.", metavar="RATE"
     )
-    salvage: bool = _setting(False, "Take what can be decoded of a damaged or truncated input.")
-    force: bool = _setting(False, "Overwrite existing outputs.")
+    salvage: bool = setting(False, "Take what can be decoded of a damaged or truncated input.")
+    force: bool = setting(False, "Overwrite existing outputs.")
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
@@ -119,10 +120,11 @@ def _above(value: float, bound: float, name: str) -> None:
         raise ConfigError(flag_of(name), f"must be more than {bound:g} and finite, got {value:g}")
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, *others: type) -> dict[str, Any]:
     """A TOML file of flags (without the dashes) as field values, paths relative to the file's folder.
 
-    Raises ConfigError naming file and key for what is not TOML, not a flag or of the wrong type.
+    The fields are those of `Settings` and of `others`, dataclasses of `setting` fields. Raises ConfigError naming file
+    and key for what is not TOML, not a flag or of the wrong type.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -130,11 +132,11 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ConfigError("--config", f"cannot read {path}: {error.strerror or error}; check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError("--config", f"{path} is not TOML: {error}") from error
-    return _checked(table, path)
+    return _checked(table, path, (Settings, *others))
 
 
-def _checked(table: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    fields = {flag_of(item.name)[2:]: item for item in dataclasses.fields(Settings)}
+def _checked(table: Mapping[str, Any], path: Path, kinds: tuple[Any, ...]) -> dict[str, Any]:
+    fields = {flag_of(item.name)[2:]: item for kind in kinds for item in dataclasses.fields(kind)}
     values: dict[str, Any] = {}
     for key, value in table.items():
         item = fields.get(key)

@@ -10,18 +10,27 @@ from typing import Any, TypeVar
 import click
 import platformdirs
 
-from streammatte.config import Settings, flag_of, read_config
+from streammatte.config import Settings, flag_of, read_config, setting
 
-__all__ = ["setting_options", "settings_from"]
+__all__ = ["Shown", "setting_options", "settings_from", "shown_from"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What the command line tells of a run, and keeps of it."""
+
+    report: Path | None = setting(None, "Write the run report as JSON.", metavar="FILE")
+    json: bool = setting(False, "Print the run report as JSON, and nothing else.")
+    quiet: bool = setting(False, "Print nothing unless something is wrong.", short="-q")
+
+
 def setting_options(*, without: frozenset[str] = frozenset()) -> Callable[[F], F]:
-    """Decorate a command with a flag for every field of `Settings` but those in `without`, and --config."""
+    """Decorate a command with a flag for every field of `Settings` and `Shown` but those in `without`, and --config."""
 
     def decorate(command: F) -> F:
-        for item in reversed(dataclasses.fields(Settings)):
+        for item in reversed((*dataclasses.fields(Settings), *dataclasses.fields(Shown))):
             if item.name not in without:
                 command = _option(item)(command)
         return click.option(
@@ -62,11 +71,20 @@ def settings_from(given: dict[str, Any], config_file: Path | None) -> Settings:
 
     Without --config, `config.toml` in the user's configuration folder is read where it exists.
     """
+    return Settings(**_values(Settings, given, config_file))
+
+
+def shown_from(given: dict[str, Any], config_file: Path | None) -> Shown:
+    """The same for what is shown."""
+    return Shown(**_values(Shown, given, config_file))
+
+
+def _values(kind: Any, given: dict[str, Any], config_file: Path | None) -> dict[str, Any]:
     default_file = Path(platformdirs.user_config_dir("streammatte", appauthor=False)) / "config.toml"
     values: dict[str, Any] = {}
     if config_file is not None:
-        values = read_config(config_file)
+        values = read_config(config_file, Shown)
     elif default_file.is_file():
-        values = read_config(default_file)
+        values = read_config(default_file, Shown)
     values.update({name: value for name, value in given.items() if value not in (None, ())})
-    return Settings(**values)
+    return {item.name: values[item.name] for item in dataclasses.fields(kind) if item.name in values}

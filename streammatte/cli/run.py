@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from streammatte.assembly import open_pipeline
-from streammatte.cli.options import setting_options, settings_from
+from streammatte.cli.options import setting_options, settings_from, shown_from
 from streammatte.cli.screen import (
     check_report_path,
     frame_progress,
@@ -38,9 +38,6 @@ def run_pipeline(source: str, settings: Settings, *, quiet: bool) -> RunReport:
 @click.command()
 @click.argument("source", metavar="INPUT")
 @setting_options()
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the run report as JSON.")
-@click.option("--json", "as_json", is_flag=True, help="Print the run report as JSON, and nothing else.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing unless something is wrong.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback where something is wrong.")
 @click.pass_context
 def run(
@@ -48,9 +45,6 @@ def run(
     /,
     source: str,
     config_file: Path | None,
-    report: Path | None,
-    as_json: bool,
-    quiet: bool,
     **given: Any,
 ) -> None:
     """Put the subject of INPUT in front of a new background, or cut it out.
@@ -58,14 +52,15 @@ def run(
     INPUT is a video or image file, a folder or numbered sequence of images, a URL, - for a pipe, lavfi:GRAPH, or
     pattern: for a moving test picture.
     """
-    if report is not None:
-        check_report_path(report)
-    result = run_pipeline(source, settings_from(given, config_file), quiet=quiet or as_json)
-    if report is not None:
-        write_report(result, report)
-    if as_json:
+    settings, shown = settings_from(given, config_file), shown_from(given, config_file)
+    if shown.report is not None:
+        check_report_path(shown.report)
+    result = run_pipeline(source, settings, quiet=shown.quiet or shown.json)
+    if shown.report is not None:
+        write_report(result, shown.report)
+    if shown.json:
         say(json.dumps(result.to_json(), ensure_ascii=False))
-    elif not quiet:
+    elif not shown.quiet:
         show_report(result)
     if result.interrupted:
         ctx.exit(_INTERRUPTED)

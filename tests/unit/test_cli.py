@@ -445,3 +445,20 @@ def test_every_command_explains_itself() -> None:
         return found
 
     assert undocumented(cli, "streammatte") == []
+
+
+def test_what_is_shown_may_stand_in_the_configuration_file(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], own_settings: Path
+) -> None:
+    (own_settings / "config.toml").write_text(f'report = "{tmp_path.as_posix()}/r.json"\nquiet = true\n')
+    args = ["pattern:64x48?frames=2", "-m", tiny, "--bg", "navy", "-o", str(tmp_path / "o.mp4")]
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    shown = capsys.readouterr()
+    assert (ended.value.code, shown.out, shown.err) == (0, "", "")
+    assert json.loads((tmp_path / "r.json").read_text())["frames_out"] == 2
+    (own_settings / "config.toml").write_text('quiet = "yes"\n')
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    assert ended.value.code == 2
+    assert "quiet: expected bool, got 'yes'" in capsys.readouterr().err
