@@ -13,7 +13,7 @@ from streammatte.catalog import InputSpec, engines_dir
 from streammatte.errors import ModelError
 from streammatte.ports import Session
 
-__all__ = ["Difference", "compare", "parity_batches"]
+__all__ = ["Difference", "compare", "normalized", "parity_batches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,11 @@ def parity_batches(spec: InputSpec) -> list[npt.NDArray[np.float32]]:
     pictures = [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]
     if not pictures or any(picture is None for picture in pictures):
         raise ModelError(f"no pictures in {engines_dir() / 'parity'}: reinstall streammatte")
-    return [_batch(np.asarray(picture, np.uint8), spec) for picture in pictures]
+    return [normalized(np.asarray(picture, np.uint8), spec) for picture in pictures]
 
 
-def _batch(picture: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.float32]:
+def normalized(picture: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.float32]:
+    """An RGB picture (H, W, 3) uint8 as the network's batch (1, 3, h, w): averaged down, (x / 255 - mean) / std."""
     small = cv2.resize(picture, (spec.width, spec.height), interpolation=cv2.INTER_AREA).astype(np.float32)
     normal = (small / np.float32(255) - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
     return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)

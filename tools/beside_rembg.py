@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from command import keep, report_of
 from machine import describe
 
 from streammatte.catalog import model as model_named
@@ -60,10 +59,8 @@ def main() -> None:
         "streammatte": {key: report[key] for key in ("runtime", "precision", "stages", "fallbacks", "peak_rss_mb")},
         "machine": describe(),
     }
-    text = json.dumps(result, indent=1)
-    print(text)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=1))
+    keep(result, given.out)
 
 
 def _shape(clip: Path) -> tuple[str, float]:
@@ -74,11 +71,8 @@ def _shape(clip: Path) -> tuple[str, float]:
 
 def _ours(clip: Path, bg: Path, folder: Path, seconds: float, precision: str) -> dict[str, Any]:
     """The command line's own report; its throughput counts from the first read to the finished file."""
-    command = [sys.executable, "-m", "streammatte", str(clip), "--bg", str(bg), "-o", str(folder / "ours.mp4")]
-    command += ["--duration", str(seconds), "--force", "--precision", precision, "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    places = (str(clip), "--bg", str(bg), "-o", str(folder / "ours.mp4"))
+    return report_of(*places, "--duration", str(seconds), "--force", "--precision", precision)
 
 
 def _rembg_loop(clip: Path, bg: Path, folder: Path, frames: int) -> Callable[[], float]:

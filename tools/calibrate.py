@@ -23,8 +23,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streammatte.catalog import InputSpec, engines_dir
+from streammatte.catalog import engines_dir
 from streammatte.catalog import model as model_named
+from streammatte.parity import normalized
 from streammatte.quantization.qdq import at_opset_13
 from streammatte.weights.pull import ensure
 
@@ -41,7 +42,7 @@ def main() -> None:
     given = parser.parse_args()
     model = model_named(given.model)
     weights = ensure(model)
-    samples = [_batch(picture, model.input) for path in given.pictures for picture in _views(path)]
+    samples = [normalized(picture, model.input) for path in given.pictures for picture in _views(path)]
     facts = {
         "onnx_sha256": weights.sha256,
         "calibrated_on": f"{len(samples)} views of {', '.join(path.name for path in given.pictures)}",
@@ -76,12 +77,6 @@ def _pictures(path: Path) -> Iterator[_Picture]:
         for number, frame in enumerate(container.decode(video=0)):
             if number % _VIDEO_EVERY == 0:
                 yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-
-
-def _batch(picture: _Picture, spec: InputSpec) -> npt.NDArray[np.float32]:
-    small = cv2.resize(picture, (spec.width, spec.height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    normal = (small - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
-    return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)
 
 
 def _nncf_version() -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import av
+from command import keep, report_of
 from machine import describe
 
 
@@ -39,14 +38,13 @@ def main() -> None:
         "machine": describe(),
     }
     print(json.dumps(result, indent=1))
-    if given.out:
-        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    keep(result, given.out)
 
 
 def _run(seconds: int, given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     clip, out = folder / f"{seconds}.mp4", folder / f"{seconds}.out.mp4"
     _make(f"testsrc2=size={given.size}:rate={given.rate}:duration={seconds}", clip)
-    report = _streammatte(str(clip), "-m", given.model, "--bg", "navy", "-o", str(out))
+    report = report_of(str(clip), "-m", given.model, "--bg", "navy", "-o", str(out))
     out.unlink()
     return {key: report[key] for key in ("peak_rss_mb", "frames_out", "throughput_fps", "precision", "runtime")}
 
@@ -60,13 +58,6 @@ def _make(graph: str, clip: Path) -> None:
         for frame in source.decode(video):
             target.mux(stream.encode(frame.reformat(format="yuv420p")))
         target.mux(stream.encode())
-
-
-def _streammatte(*arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "streammatte", *arguments, "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 if __name__ == "__main__":

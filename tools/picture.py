@@ -52,7 +52,7 @@ def _read(path: Path) -> _Picture:
 
 
 def _source(clip: str, at_s: float, folder: Path) -> _Picture:
-    """The frame itself, through the same pipeline with an alpha of its own: the colours are the composite's."""
+    """The frame itself, written by the same sink as the composite, so that colours compare; its alpha is dropped."""
     settings = Settings(output=(folder / "src_%d.png",), fgr="off", model="selfie", start_s=at_s, duration_s=0.04)
     open_pipeline(clip, settings).run()
     return _read(folder / "src_1.png")

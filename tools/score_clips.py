@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from command import keep, report_of
 from machine import describe
 
 _KEYS = ("mad", "mse", "grad", "conn", "dtssd", "mid_mad", "mid_pred_mid", "flicker_static", "iou")
@@ -32,7 +33,7 @@ def main() -> None:
         for clip in sorted((given.folder / "public").iterdir()):
             if (clip / "alpha.mkv").exists():
                 matte = Path(place) / f"{clip.name}.mkv"
-                report = _run(clip, matte, options)
+                report = report_of(str(clip / "source.mp4"), "--matte", str(matte), *options)
                 rows[clip.name] = _score(given.folder / "score.py", matte, clip)
                 print(clip.name, *(f"{key} {rows[clip.name][key]:.3f}" for key in _KEYS), flush=True)
                 matte.unlink()
@@ -41,20 +42,13 @@ def main() -> None:
     if given.out:
         ran = {key: report[key] for key in ("model", "runtime", "precision", "weights_sha256")}
         result = {"options": options, **ran, "mean": mean, "clips": rows, "machine": describe()}
-        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        keep(result, given.out)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """What stands before and behind "--"; argparse would mix them."""
     at = arguments.index("--") if "--" in arguments else len(arguments)
     return arguments[:at], arguments[at + 1 :]
-
-
-def _run(clip: Path, matte: Path, options: list[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "streammatte", str(clip / "source.mp4"), "--matte", str(matte), "--json"]
-    done = subprocess.run([*command, *options], check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def _score(score: Path, matte: Path, clip: Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ import platformdirs
 
 from streammatte.config import Settings, flag_of, read_config, setting
 
-__all__ = ["Shown", "setting_options", "settings_from", "shown_from"]
+__all__ = ["Shown", "chosen", "setting_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,20 +66,11 @@ def _type(wanted: str, choices: tuple[str, ...] | None) -> Any:
     return str
 
 
-def settings_from(given: dict[str, Any], config_file: Path | None) -> Settings:
-    """Settings out of flags, over a TOML file's, over the defaults.
+def chosen(given: dict[str, Any], config_file: Path | None) -> tuple[Settings, Shown]:
+    """Settings, and what is shown, out of flags, over a TOML file's, over the defaults.
 
     Without --config, `config.toml` in the user's configuration folder is read where it exists.
     """
-    return Settings(**_values(Settings, given, config_file))
-
-
-def shown_from(given: dict[str, Any], config_file: Path | None) -> Shown:
-    """The same for what is shown."""
-    return Shown(**_values(Shown, given, config_file))
-
-
-def _values(kind: Any, given: dict[str, Any], config_file: Path | None) -> dict[str, Any]:
     default_file = Path(platformdirs.user_config_dir("streammatte", appauthor=False)) / "config.toml"
     values: dict[str, Any] = {}
     if config_file is not None:
@@ -87,4 +78,5 @@ def _values(kind: Any, given: dict[str, Any], config_file: Path | None) -> dict[
     elif default_file.is_file():
         values = read_config(default_file, Shown)
     values.update({name: value for name, value in given.items() if value not in (None, ())})
-    return {item.name: values[item.name] for item in dataclasses.fields(kind) if item.name in values}
+    shown = {item.name: values.pop(item.name) for item in dataclasses.fields(Shown) if item.name in values}
+    return Settings(**values), Shown(**shown)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from streammatte.assembly import open_pipeline
-from streammatte.cli.options import setting_options, settings_from, shown_from
+from streammatte.cli.options import chosen, setting_options
 from streammatte.cli.screen import (
     check_report_path,
     frame_progress,
@@ -52,7 +52,7 @@ def run(
     INPUT is a video or image file, a folder or numbered sequence of images, a URL, - for a pipe, lavfi:GRAPH, or
     pattern: for a moving test picture.
     """
-    settings, shown = settings_from(given, config_file), shown_from(given, config_file)
+    settings, shown = chosen(given, config_file)
     if shown.report is not None:
         check_report_path(shown.report)
     result = run_pipeline(source, settings, quiet=shown.quiet or shown.json)

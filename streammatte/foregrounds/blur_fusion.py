@@ -41,11 +41,11 @@ class BlurFusionForeground:
         share = _small(pha, width, height) / np.float32(frame.format.peak)
         fusion = _Fusion(np.asarray(share, np.float32), frame.height)
         alphas = host.chroma_alpha(pha, frame.format, frame.color)
-        soft = {id(alpha): host.soft_indices(alpha, frame.format.peak) for alpha in alphas}
+        soft = [host.soft_indices(alpha, frame.format.peak) for alpha in alphas[:2]]  # both chroma planes share one
         planes = []
-        for plane, alpha in zip(frame.planes, alphas, strict=True):
+        for i, (plane, alpha) in enumerate(zip(frame.planes, alphas, strict=True)):
             front, back = fusion.means(_small(plane, width, height))
-            planes.append(_restore(plane, alpha, soft[id(alpha)], front, back, frame.format.peak))
+            planes.append(_restore(plane, alpha, soft[min(i, 1)], front, back, frame.format.peak))
         return tuple(planes)
 
 
@@ -57,32 +57,42 @@ def _window(height: int, part: float) -> int:
     return max(1, round(height * part / _REDUCTION)) * 2 + 1
 
 
+class _Weight:
+    """Alpha, or 1 - alpha, with its own local means, which all components share."""
+
+    def __init__(self, values: _Map, windows: tuple[int, ...]) -> None:
+        self.values = values
+        self._near = {window: _blur(values, window) + np.float32(_EPSILON) for window in windows}
+        self._total = float(cv2.mean(values)[0]) + _EPSILON
+
+    def far(self, picture: _Map) -> float:
+        """The whole picture's mean by this weight: what counts where there is no weight near."""
+        return float(cv2.mean(cv2.multiply(picture, self.values))[0]) / self._total
+
+    def mean(self, value: _Map, far: float, window: int) -> _Map:
+        """The local mean of `value`; `far` where there is no weight near."""
+        summed = np.asarray(cv2.multiply(value, self.values), np.float32)
+        near = _blur(summed, window) + np.float32(_EPSILON * far)
+        return np.asarray(cv2.divide(near, self._near[window]), np.float32)
+
+
 class _Fusion:
-    """The two weights and their local means, which all components share."""
+    """The two weights and windows, ready for one component after the other."""
 
     def __init__(self, share: _Map, frame_height: int) -> None:
-        self._share, self._rest = share, np.asarray(1 - share, np.float32)
         self._wide, self._narrow = _window(frame_height, _WIDE), _window(frame_height, _NARROW)
-        self._near = {
-            (id(weight), window): _blur(weight, window) + np.float32(_EPSILON)
-            for weight in (self._share, self._rest)
-            for window in (self._wide, self._narrow)
-        }
+        windows = (self._wide, self._narrow)
+        self._front, self._back = _Weight(share, windows), _Weight(np.asarray(1 - share, np.float32), windows)
 
     def means(self, picture: _Map) -> tuple[_Map, _Map]:
         """F^ and B^ of one component, after both rounds."""
-        share, rest = self._share, self._rest
-        front = self._mean(picture, picture, share, self._wide)
-        back = self._mean(picture, picture, rest, self._wide)
+        share, rest = self._front.values, self._back.values
+        far_front, far_back = self._front.far(picture), self._back.far(picture)
+        front = self._front.mean(picture, far_front, self._wide)
+        back = self._back.mean(picture, far_back, self._wide)
         left = picture - share * front - rest * back
         fused = np.asarray(front + share * left, np.float32)
-        return self._mean(fused, picture, share, self._narrow), self._mean(back, picture, rest, self._narrow)
-
-    def _mean(self, value: _Map, picture: _Map, weight: _Map, window: int) -> _Map:
-        """The local mean of `value` by `weight`; where there is no weight near, the whole picture's mean by it."""
-        far = float(cv2.mean(cv2.multiply(picture, weight))[0]) / (float(cv2.mean(weight)[0]) + _EPSILON)
-        near = _blur(np.asarray(cv2.multiply(value, weight), np.float32), window) + np.float32(_EPSILON * far)
-        return np.asarray(cv2.divide(near, self._near[id(weight), window]), np.float32)
+        return self._front.mean(fused, far_front, self._narrow), self._back.mean(back, far_back, self._narrow)
 
 
 def _blur(value: _Map, window: int) -> _Map:

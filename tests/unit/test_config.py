@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from streammatte.cli.options import setting_options, settings_from
+from streammatte.cli.options import chosen, setting_options
 from streammatte.config import Settings, flag_of, read_config
 from streammatte.errors import ConfigError
 
@@ -53,7 +53,7 @@ every = pytest.mark.parametrize("name", FIELDS)
 @click.pass_context
 def probe(ctx: click.Context, config_file: Path | None, **given: Any) -> None:
     """What the flags make of Settings."""
-    ctx.exit(settings_from(given, config_file))  # type: ignore[arg-type]
+    ctx.exit(chosen(given, config_file)[0])  # type: ignore[arg-type]
 
 
 def from_flags(*args: str) -> Settings:
