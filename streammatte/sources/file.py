@@ -15,6 +15,7 @@ from streammatte.frame import Frame, Packet, StreamInfo
 from streammatte.sources import probe
 from streammatte.sources.clock import Window
 from streammatte.sources.describe import describe
+from streammatte.sources.once import ReadOnce
 from streammatte.sources.opening import is_live, is_url, open_container
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.reader import Faults, Reader
@@ -25,7 +26,7 @@ _SEEK_MARGINS_S = (Fraction(1, 2), Fraction(5), Fraction(30))
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
-class FileSource:
+class FileSource(ReadOnce):
     """One video of a container. The first frame is decoded on opening, so that `info` is what frames will be.
 
     After `close` the streams in `info.passthrough` must not be used; frames and packets given stay valid.
@@ -35,8 +36,8 @@ class FileSource:
 
     def __init__(self, spec: str, options: SourceOptions = SourceOptions()) -> None:  # noqa: B008 (frozen)
         """Open `spec`. Raises SourceError, ConfigError."""
-        self._name, self._options = spec, options
-        self._closed = self._taken = False
+        super().__init__(spec)
+        self._options = options
         self._reader: Reader | None = None
         self._ahead: deque[Frame | Packet] = deque()
         self._container = open_container(spec, options)
@@ -53,13 +54,6 @@ class FileSource:
     def notes(self) -> list[str]:
         """What was put right or passed over so far, in words, for the report."""
         return self._faults.notes() + (self._reader.clock.notes() if self._reader else [])
-
-    def events(self) -> Iterator[Frame | Packet]:
-        """Frames and packets in file order; SourceError on a second call."""
-        if self._taken or self._closed:
-            raise SourceError(f"{self._name}: was already read; open it again to read it again")
-        self._taken = True
-        return self._given()
 
     def close(self) -> None:
         """Release the input."""

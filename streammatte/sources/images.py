@@ -13,6 +13,7 @@ from streammatte.color import ChromaLocation
 from streammatte.errors import SourceError
 from streammatte.frame import Frame, Packet, StreamInfo
 from streammatte.sources import probe
+from streammatte.sources.once import ReadOnce
 from streammatte.sources.options import PICTURE_SUFFIXES, SourceOptions
 from streammatte.sources.pictures import decode_picture
 from streammatte.sources.planes import Picture, unpack
@@ -23,7 +24,7 @@ _RATE = Fraction(25)
 _NUMBER = re.compile(r"%(0?)(\d*)d")
 
 
-class ImageSource:
+class ImageSource(ReadOnce):
     """Pictures of one size and format, one a tick of 1 / rate (25 a second unless `input_rate` is given).
 
     A JPEG's or PNG's EXIF orientation becomes `rotation`. One picture is a film of one frame.
@@ -33,9 +34,8 @@ class ImageSource:
 
     def __init__(self, spec: str, options: SourceOptions = SourceOptions()) -> None:  # noqa: B008 (frozen)
         """Find the pictures and decode the first. Raises SourceError."""
-        self._name = spec
+        super().__init__(spec)
         self._rate = options.input_rate or _RATE
-        self._taken = self._closed = False
         self._notes: list[str] = []
         self._paths = self._wanted(find_pictures(spec), options)
         self._first: av.VideoFrame | None
@@ -46,13 +46,6 @@ class ImageSource:
     def notes(self) -> list[str]:
         """What was not exact, in words, for the report."""
         return list(self._notes)
-
-    def events(self) -> Iterator[Frame | Packet]:
-        """The pictures in order; SourceError on a second call, or where one does not fit."""
-        if self._taken or self._closed:
-            raise SourceError(f"{self._name}: was already read; open it again to read it again")
-        self._taken = True
-        return self._given()
 
     def close(self) -> None:
         """Stop. Nothing is held open between pictures."""

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from streammatte.color import ChromaLocation, ColorSpec
 from streammatte.errors import ContractError, SourceError
 from streammatte.frame import Frame, Packet, PixelFormat, Plane, StreamInfo
+from streammatte.sources.once import ReadOnce
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.subject import backdrop, subject_alpha, subject_color
 
@@ -51,15 +52,15 @@ class _Film:
     format: PixelFormat = PixelFormat.named("yuv420p")  # noqa: RUF009 (frozen)
 
 
-class PatternSource:
+class PatternSource(ReadOnce):
     """The film described above. `truth` and `layers` answer for any frame, also after `close`."""
 
     info: StreamInfo
 
     def __init__(self, spec: str = "pattern:", options: SourceOptions = SourceOptions()) -> None:  # noqa: B008
         """Raises SourceError for a spec that cannot be read."""
-        self._name, self._film = spec, _parse(spec)
-        self._taken = self._closed = False
+        super().__init__(spec)
+        self._film = _parse(spec)
         self._skipped, self._count = self._window(options)
         film = self._film
         self._alpha = subject_alpha(film.width, film.height, film.seed)
@@ -83,13 +84,6 @@ class PatternSource:
     def notes(self) -> list[str]:
         """Nothing is ever put right here."""
         return []
-
-    def events(self) -> Iterator[Frame | Packet]:
-        """The frames; SourceError on a second call."""
-        if self._taken or self._closed:
-            raise SourceError(f"{self._name}: was already read; open it again to read it again")
-        self._taken = True
-        return self._given()
 
     def close(self) -> None:
         """Stop giving frames."""
