@@ -16,10 +16,8 @@ def composite(layer: Layer, background: tuple[Plane, ...]) -> Frame:
     Exactly the background's samples where alpha is 0, exactly the foreground's where it is peak.
     """
     frame = layer.frame
-    alphas = host.chroma_alpha(layer.pha, frame.format, frame.color)
-    planes = tuple(
-        host.blend(fgr, bg, pha, frame.format.peak) for fgr, bg, pha in zip(layer.fgr, background, alphas, strict=True)
-    )
+    parts = zip(layer.fgr, background, layer.alphas, strict=True)
+    planes = tuple(host.blend(fgr, bg, pha, frame.format.peak) for fgr, bg, pha in parts)
     return replace(frame, planes=planes, alpha=None)
 
 

@@ -145,6 +145,8 @@ class Matte:
     """That frame's presentation time in seconds."""
     discontinuity: bool = False
     """Temporal state must be dropped before this matte is used."""
+    flow: npt.NDArray[np.float32] | None = None
+    """(h, w, 2) float32, in pixels of `pha`: what is at p was at p + flow[p] in the frame before. None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +155,15 @@ class Layer:
 
     fgr: tuple[Plane, ...]
     """Planes of F, like `frame.planes`, with the old background's colour taken out of soft edges."""
-    pha: Plane
-    """Straight alpha (H, W), 0 to `frame.format.peak`."""
+    alphas: tuple[Plane, ...]
+    """Straight alpha, 0 to `frame.format.peak`, at the size and siting of each of the planes; the first is (H, W)."""
     frame: Frame
     """The source frame: time, format, colour and the picture itself."""
+
+    @property
+    def pha(self) -> Plane:
+        """Straight alpha (H, W)."""
+        return self.alphas[0]
 
 
 @dataclass(frozen=True, slots=True)

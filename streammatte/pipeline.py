@@ -250,10 +250,11 @@ class Pipeline:
         with self._meter.stage("refine"):
             pha = self._stages.refiner.refine(matte, frame)
         forms: dict[SinkKind, Frame] = {}
-        layer = Layer(frame.planes, _with_own_alpha(pha, frame), frame)
+        alphas = host.chroma_alpha(pha, frame.format, frame.color)
+        layer = Layer(frame.planes, _with_own_alpha(alphas, frame), frame)
         if self._kinds != {"pha"}:
             with self._meter.stage("foreground"):
-                layer = replace(layer, fgr=self._stages.foreground.estimate(frame, pha))
+                layer = replace(layer, fgr=self._stages.foreground.estimate(frame, alphas))
         if self._stages.background is not None and "com" in self._kinds:
             with self._meter.stage("background"):
                 behind = self._stages.background.planes(layer)
@@ -305,8 +306,9 @@ class Pipeline:
         )
 
 
-def _with_own_alpha(pha: Plane, frame: Frame) -> Plane:
+def _with_own_alpha(alphas: tuple[Plane, ...], frame: Frame) -> tuple[Plane, ...]:
     """The matte's alpha times the source's own: what the source hides stays hidden."""
     if frame.alpha is None:
-        return pha
-    return host.blend(frame.alpha, np.zeros_like(frame.alpha), pha, frame.format.peak)
+        return alphas
+    both = host.blend(frame.alpha, np.zeros_like(frame.alpha), alphas[0], frame.format.peak)
+    return host.chroma_alpha(both, frame.format, frame.color)

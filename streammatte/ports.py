@@ -138,8 +138,11 @@ class Refiner(Protocol):
 class Foreground(Protocol):
     """Estimates the subject's own colour F where the old background shows through."""
 
-    def estimate(self, frame: Frame, pha: Plane) -> tuple[Plane, ...]:
-        """Planes of F like `frame.planes`; bit for bit the source's where alpha is peak, free where it is 0."""
+    def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
+        """Planes of F like `frame.planes`; bit for bit the source's where alpha is peak, free where it is 0.
+
+        `alphas` holds alpha at the size and siting of each plane, as in `Layer`.
+        """
 
 
 class Background(Protocol):

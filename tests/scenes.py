@@ -80,15 +80,20 @@ def coded(alpha: Float, fmt: PixelFormat) -> Plane:
     return plane
 
 
+def alphas_of(frame: Frame, pha: Plane) -> tuple[Plane, ...]:
+    """Alpha (H, W) at the size of each of the frame's planes."""
+    return host.chroma_alpha(pha, frame.format, frame.color)
+
+
 def make_layer(frame: Frame, alpha: Float | None = None, fgr: tuple[Plane, ...] | None = None) -> Layer:
     """A layer of `frame`: a disc unless `alpha` is given, its colour the frame's own unless `fgr` is."""
     shape = disc(frame.width, frame.height) if alpha is None else alpha
-    return Layer(frame.planes if fgr is None else fgr, coded(shape, frame.format), frame)
+    return Layer(frame.planes if fgr is None else fgr, alphas_of(frame, coded(shape, frame.format)), frame)
 
 
 def over(fgr: tuple[Plane, ...], bg: tuple[Plane, ...], pha: Plane, frame: Frame) -> tuple[Plane, ...]:
     """alpha * F + (1 - alpha) * B on planes, in float64, rounded once."""
-    alphas = host.chroma_alpha(pha, frame.format, frame.color)
+    alphas = alphas_of(frame, pha)
     mixed: list[Any] = []
     for front, back, plane in zip(fgr, bg, alphas, strict=True):
         share = plane.astype(np.float64) / frame.format.peak

@@ -35,9 +35,8 @@ class BlurBackground:
         sigma_px = frame.height * self._strength / 100
         factor = max(1.0, sigma_px / _FINEST_SIGMA_PX)
         width, height = max(1, round(frame.width / factor)), max(1, round(frame.height / factor))
-        alphas = host.chroma_alpha(layer.pha, frame.format, frame.color)
         blurred = []
-        for plane, fgr, alpha in zip(frame.planes, layer.fgr, alphas, strict=True):
+        for plane, fgr, alpha in zip(frame.planes, layer.fgr, layer.alphas, strict=True):
             room, weight = _room(plane, fgr, alpha, frame.format.peak, width, height)
             soft = _weighted_blur(room, weight, sigma_px * height / frame.height)
             blurred.append(_grown(soft, plane, frame.format.peak))

@@ -35,12 +35,11 @@ _Map: TypeAlias = npt.NDArray[np.float32]
 class BlurFusionForeground:
     """Takes the old background's colour out of soft edges; opaque pixels keep the source's bits."""
 
-    def estimate(self, frame: Frame, pha: Plane) -> tuple[Plane, ...]:
+    def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
         """Planes of F. Where alpha is 0, F is the subject's colour carried outwards, never the old background's."""
         width, height = max(1, frame.width // _REDUCTION), max(1, frame.height // _REDUCTION)
-        share = _small(pha, width, height) / np.float32(frame.format.peak)
+        share = _small(alphas[0], width, height) / np.float32(frame.format.peak)
         fusion = _Fusion(np.asarray(share, np.float32), frame.height)
-        alphas = host.chroma_alpha(pha, frame.format, frame.color)
         soft = [host.soft_indices(alpha, frame.format.peak) for alpha in alphas[:2]]  # both chroma planes share one
         planes = []
         for i, (plane, alpha) in enumerate(zip(frame.planes, alphas, strict=True)):

@@ -10,6 +10,6 @@ __all__ = ["OffForeground"]
 class OffForeground:
     """Gives back the source's planes: what every soft edge looks like without an estimate, to compare."""
 
-    def estimate(self, frame: Frame, pha: Plane) -> tuple[Plane, ...]:
+    def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
         """The source's own planes, not copied."""
         return frame.planes

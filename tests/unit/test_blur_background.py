@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import FORMATS, coded, disc, make_frame, make_layer, over
+from scenes import FORMATS, alphas_of, coded, disc, make_frame, make_layer, over
 
 from streammatte.backgrounds.blur import BlurBackground
 from streammatte.errors import ConfigError
@@ -23,7 +23,7 @@ def layer_of(name: str, soft_px: float, size: tuple[int, int] = SIZE) -> tuple[L
     subject, room = make_frame(name, size, rgb=SUBJECT), make_frame(name, size, rgb=ROOM)
     pha = coded(disc(*size, soft_px), room.format)
     frame = replace(room, planes=over(subject.planes, room.planes, pha, room))
-    return Layer(subject.planes, pha, frame), make_layer(room, np.zeros(size[::-1], np.float32))
+    return Layer(subject.planes, alphas_of(frame, pha), frame), make_layer(room, np.zeros(size[::-1], np.float32))
 
 
 def bleeding(layer: Layer, empty: Layer, strength: float) -> tuple[float, float]:
@@ -49,7 +49,7 @@ def test_a_bright_subject_does_not_bleed_into_a_flat_room(name: str, soft_px: fl
 @pytest.mark.parametrize("strength", [1, 2.5, 10])
 def test_nor_where_the_foreground_is_estimated(strength: float) -> None:
     layer, empty = layer_of("yuv420p", 8)
-    layer = replace(layer, fgr=BlurFusionForeground().estimate(layer.frame, layer.pha))
+    layer = replace(layer, fgr=BlurFusionForeground().estimate(layer.frame, layer.alphas))
     bare, seen = bleeding(layer, empty, strength)
     assert bare <= 3
     assert seen <= 5
@@ -85,7 +85,7 @@ def test_the_room_behind_the_subject_is_filled_from_around_it() -> None:
     pha = coded(disc(*SIZE, 0), room.format)
     subject = make_frame("gray", SIZE, rgb=(1, 1, 1))
     frame = replace(room, planes=over(subject.planes, room.planes, pha, room))
-    (plane,) = BlurBackground(2.5).planes(Layer(subject.planes, pha, frame))
+    (plane,) = BlurBackground(2.5).planes(Layer(subject.planes, alphas_of(frame, pha), frame))
     assert np.abs(plane[:, 40:-40].astype(int) - room.planes[0][:, 40:-40]).max() < 35
     assert (np.diff(plane[90].astype(int)) >= -3).all()
 

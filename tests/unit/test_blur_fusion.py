@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scenes import FORMATS, coded, disc, make_frame, over
+from scenes import FORMATS, alphas_of, coded, disc, make_frame, over
 
 from streammatte.foregrounds.blur_fusion import BlurFusionForeground
 from streammatte.frame import Frame, Plane
@@ -39,7 +39,7 @@ def test_soft_edges_get_the_subjects_own_colour(name: str, soft_px: float) -> No
     alphas = host.chroma_alpha(pha, source.format, source.color)
     soft = [(alpha > 0) & (alpha < source.format.peak) for alpha in alphas]
     before = errors(source.planes, truth, soft)
-    after = errors(BlurFusionForeground().estimate(source, pha), truth, soft)
+    after = errors(BlurFusionForeground().estimate(source, alphas_of(source, pha)), truth, soft)
     for index, (was, now) in enumerate(zip(before, after, strict=True)):
         assert was > 0.01, "the room shows through the edge, or this tests nothing"
         assert now < was / 5, f"plane {index}"
@@ -57,7 +57,7 @@ def test_a_textured_subject_over_a_textured_room(name: str) -> None:
     soft = [(alpha > 0) & (alpha < source.format.peak) for alpha in alphas]
     before, after = (
         errors(source.planes, truth, soft),
-        errors(BlurFusionForeground().estimate(source, pha), truth, soft),
+        errors(BlurFusionForeground().estimate(source, alphas_of(source, pha)), truth, soft),
     )
     assert max(now / was for now, was in zip(after, before, strict=True)) < 0.4
 
@@ -72,7 +72,7 @@ def test_detail_of_the_subject_stays_where_it_is_nearly_opaque(name: str) -> Non
     near = (pha > 0.7 * truth.format.peak) & (pha < truth.format.peak)
     (plain,) = make_frame(name, SIZE, rgb=(0.7, 0.7, 0.7)).planes
     detail = float(np.abs(plain.astype(np.float64) - truth.planes[0])[near].mean())
-    (left,) = errors(BlurFusionForeground().estimate(source, pha), truth, [near])
+    (left,) = errors(BlurFusionForeground().estimate(source, alphas_of(source, pha)), truth, [near])
     assert left * truth.format.peak < detail / 2
 
 
@@ -82,7 +82,7 @@ def test_opaque_pixels_keep_their_bits(name: str, size: tuple[int, int]) -> None
     frame = make_frame(name, size)
     pha = coded(disc(*size), frame.format)
     for plane, source, alpha in zip(
-        BlurFusionForeground().estimate(frame, pha),
+        BlurFusionForeground().estimate(frame, alphas_of(frame, pha)),
         frame.planes,
         host.chroma_alpha(pha, frame.format, frame.color),
         strict=True,
@@ -95,7 +95,7 @@ def test_opaque_pixels_keep_their_bits(name: str, size: tuple[int, int]) -> None
 def test_clear_pixels_get_the_subjects_colour_not_the_rooms() -> None:
     source, truth, pha = scene("yuv420p", 8)
     ring = (disc(*SIZE, 0, radius=0.36) > 0) & (pha == 0)
-    found = BlurFusionForeground().estimate(source, pha)[0].astype(int)
+    found = BlurFusionForeground().estimate(source, alphas_of(source, pha))[0].astype(int)
     wanted, room = int(truth.planes[0][0, 0]), int(source.planes[0][0, 0])
     assert ring.any()
     assert np.abs(found[ring] - wanted).max() < 0.15 * abs(room - wanted)
@@ -106,7 +106,7 @@ def test_the_source_is_left_alone() -> None:
     kept = [plane.copy() for plane in frame.planes]
     pha = coded(disc(64, 48), frame.format)
     shape = pha.copy()
-    BlurFusionForeground().estimate(frame, pha)
+    BlurFusionForeground().estimate(frame, alphas_of(frame, pha))
     assert all(np.array_equal(a, b) for a, b in zip(frame.planes, kept, strict=True))
     assert np.array_equal(pha, shape)
 
@@ -115,7 +115,7 @@ def test_the_source_is_left_alone() -> None:
 @pytest.mark.parametrize("size", [(64, 48), (5, 3), (2, 2), (1, 1)])
 def test_nobody_and_nothing_but_the_subject(size: tuple[int, int], value: int) -> None:
     frame = make_frame("yuv420p", size)
-    planes = BlurFusionForeground().estimate(frame, np.full(size[::-1], value, np.uint8))
+    planes = BlurFusionForeground().estimate(frame, alphas_of(frame, np.full(size[::-1], value, np.uint8)))
     replace(frame, planes=planes).check()
     if value:
         assert all(np.array_equal(a, b) for a, b in zip(planes, frame.planes, strict=True))
@@ -125,7 +125,7 @@ def test_nothing_but_soft_and_clear_pixels_changes() -> None:
     source, _, _ = scene("gray", 8)
     pha = np.full(SIZE[::-1], 255, np.uint8)
     pha[120, 160], pha[0, 0], pha[-1, -1] = 128, 1, 254
-    (plane,) = BlurFusionForeground().estimate(source, pha)
+    (plane,) = BlurFusionForeground().estimate(source, alphas_of(source, pha))
     assert np.array_equal(plane[pha == 255], source.planes[0][pha == 255])
 
 
@@ -135,9 +135,9 @@ def test_up_is_as_down_and_left_as_right(name: str) -> None:
     source, _, pha = scene(name, 40)
     pha[0], pha[:, 0] = source.format.peak // 2, source.format.peak // 3
     assert ((pha > 0) & (pha < source.format.peak)).sum() > 4 * 4096
-    planes = BlurFusionForeground().estimate(source, pha)
+    planes = BlurFusionForeground().estimate(source, alphas_of(source, pha))
     for turned in (np.flipud, np.fliplr):
         *mirrored, shape = (cast(Plane, np.ascontiguousarray(turned(plane))) for plane in (*source.planes, pha))
-        again = BlurFusionForeground().estimate(replace(source, planes=tuple(mirrored)), shape)
+        again = BlurFusionForeground().estimate(replace(source, planes=tuple(mirrored)), alphas_of(source, shape))
         for one, other in zip(planes, again, strict=True):
             assert np.abs(turned(one).astype(int) - other).max() <= 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scenes import FORMATS, coded, disc, make_frame, make_layer, over
+from scenes import FORMATS, alphas_of, coded, disc, make_frame, make_layer, over
 
 from streammatte.color import ColorSpec
 from streammatte.compositor import alpha_frame, composite, subject_frame
@@ -73,7 +73,7 @@ def test_composite_undoes_itself() -> None:
     pha = coded(disc(64, 48), behind.format)
     source = make_frame("yuv444p")
     source = Frame(over(subject.planes, behind.planes, pha, source), source.format, source.color, 0, Fraction(1), 0, 0)
-    frame = composite(Layer(subject.planes, pha, source), behind.planes)
+    frame = composite(Layer(subject.planes, alphas_of(source, pha), source), behind.planes)
     assert all(np.array_equal(a, b) for a, b in zip(frame.planes, source.planes, strict=True))
 
 
@@ -107,6 +107,6 @@ def test_alpha_frame_reads_back_as_alpha() -> None:
     """White is 1.0 and black 0.0 for whoever looks at the gray frame as a picture."""
     frame = make_frame("yuv420p10le", color=ColorSpec(1, 1, 1, False))
     pha = coded(disc(64, 48), frame.format)
-    seen = host.frame_rgb(alpha_frame(Layer(frame.planes, pha, frame)), 64, 48)
+    seen = host.frame_rgb(alpha_frame(Layer(frame.planes, alphas_of(frame, pha), frame)), 64, 48)
     assert seen == pytest.approx(np.repeat(disc(64, 48)[..., None], 3, axis=2), abs=0.6 / 1023)
     assert PixelFormat.named("gray10le").peak == 1023

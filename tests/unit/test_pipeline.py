@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scenes import alphas_of
 
 from streammatte.backgrounds.still import SolidBackground
 from streammatte.errors import ContractError, SinkError, SourceError
@@ -167,7 +168,7 @@ def test_the_three_forms_are_what_they_say() -> None:
         np.testing.assert_array_equal(fgr.frames[n].check().alpha, alpha)
         for given, kept in zip(source.planes, fgr.frames[n].planes, strict=True):
             np.testing.assert_array_equal(given, kept)
-        behind = red.planes(Layer(source.planes, alpha, source))
+        behind = red.planes(Layer(source.planes, alphas_of(source, alpha), source))
         shares = host.chroma_alpha(alpha, source.format, source.color)
         for i, plane in enumerate(com.frames[n].check().planes):
             np.testing.assert_array_equal(plane[shares[i] == 255], source.planes[i][shares[i] == 255])
@@ -241,7 +242,7 @@ def test_scene_cuts_reset_the_stabilizer() -> None:
 
 def test_no_foreground_or_background_is_computed_for_a_matte_alone() -> None:
     class Never:
-        def estimate(self, frame: Frame, pha: Plane) -> tuple[Plane, ...]:
+        def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
             raise AssertionError("nobody needs this")
 
         planes = estimate
