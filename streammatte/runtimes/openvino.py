@@ -90,20 +90,31 @@ def _has_bf16(core: openvino.Core) -> bool:
 
 def _has_vnni() -> bool:
     """Whether int8 is faster than float here. OpenVINO lists INT8 for every x86, also where it gains nothing."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").split())
-    except OSError:  # not Linux: OpenCV knows AVX-512's VNNI, but not the AVX2 form of it
+    flags = _cpu_flags()
+    if not flags:  # not Linux: OpenCV knows AVX-512's VNNI, but not the AVX2 form of it
         return bool(cv2.checkHardwareSupport(_CV_AVX512_VNNI))
     return not flags.isdisjoint({"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
+def _cpu_flags() -> set[str]:
+    """What Linux says the processor can do; empty elsewhere."""
+    try:
+        return set(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").split())
+    except OSError:
+        return set()
 
 
 _CV_AVX512_VNNI = 23  # cv::CpuFeatures CPU_AVX_512VNNI, which the Python module does not name
 
 
 def _float_hint(core: openvino.Core, precision: Precision) -> str:
-    """What the network's float parts compute in; an int8 network has some, and bf16 is faster there too."""
+    """What the network's float parts compute in; an int8 network has some, and bf16 is faster there too.
+
+    Not with AMX: there OpenVINO 2026.4 has no kernel for a first convolution in int8 beside bf16, and refuses the
+    network; float parts in f32 are as fast.
+    """
     if precision == "int8":
-        return "bf16" if _has_bf16(core) else "f32"
+        return "bf16" if _has_bf16(core) and "amx_int8" not in _cpu_flags() else "f32"
     return precision
 
 
