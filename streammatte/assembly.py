@@ -15,6 +15,7 @@ from streammatte.backgrounds.still import ImageBackground, SolidBackground
 from streammatte.backgrounds.video import VideoBackground
 from streammatte.config import Settings
 from streammatte.errors import ConfigError, SourceError
+from streammatte.inspector import Inspector
 from streammatte.matter import Matter
 from streammatte.meter import RunReport
 from streammatte.pipeline import Pipeline, Progress, RunFacts, Stages
@@ -106,8 +107,13 @@ def _beside(spec: str, kind: SinkKind) -> Path:
     return folder / f"{stem}.matted{suffix}"
 
 
-def open_pipeline(spec: str, settings: Settings, *, pulling: PullProgress | None = None) -> Pipeline:
-    """Everything opened, nothing running. What was opened is closed again where a later part fails."""
+def open_pipeline(
+    spec: str, settings: Settings, *, pulling: PullProgress | None = None, inspector: Inspector | None = None
+) -> Pipeline:
+    """Everything opened, nothing running. What was opened is closed again where a later part fails.
+
+    Mattes are always inspected, by `inspector` where one is given: to have its pictures afterwards.
+    """
     planned = planned_outputs(spec, settings)
     undo: list[Callable[[], None]] = []
     try:
@@ -123,7 +129,8 @@ def open_pipeline(spec: str, settings: Settings, *, pulling: PullProgress | None
         for path, kind in planned:
             sinks.append(open_sink(path, kind, source.info, _sink_options(settings, matter)))
             undo.append(sinks[-1].abort)
-        return Pipeline(source, _stages(settings, matter, background), sinks, _facts(matter))
+        stages = _stages(settings, matter, background)
+        return Pipeline(source, stages, sinks, _facts(matter), inspector or Inspector())
     except BaseException:
         for action in reversed(undo):
             action()

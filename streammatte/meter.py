@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from streammatte.inspection import Inspection
+
 __all__ = ["Meter", "OutputReport", "RunReport", "StageTimes", "peak_rss_mb"]
 
 _SHORTEST_S = 1e-6
@@ -115,6 +117,8 @@ class RunReport:
     """The run was stopped before the end of the input; what was done until then is complete."""
     cuts: int = 0
     """Scene cuts at which temporal state was dropped."""
+    inspection: Inspection | None = None
+    """What can be said of the mattes without knowing the truth; None where nothing watched."""
     streammatte: str = field(default="")
 
     def to_json(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from streammatte.cuts import CutDetector
 from streammatte.errors import ContractError, SourceError
 from streammatte.frame import Frame, Layer, Matte, Packet, Plane
 from streammatte.handoff import Cancelled, Handoff
+from streammatte.inspector import Inspector
 from streammatte.kernels import host
 from streammatte.meter import Meter, OutputReport, RunReport, peak_rss_mb
 from streammatte.parallel import with_mattes
@@ -82,15 +83,23 @@ class Pipeline:
     """Runs a source through the stages into sinks, overlapping decode, inference, compositing and encoding.
 
     `run` blocks until the source ends, `stop` is called, or something fails; it may be called once. Sinks are
-    completed only if every stage succeeded, and dropped otherwise.
+    completed only if every stage succeeded, and dropped otherwise. `inspector` is shown every matte.
     """
 
-    def __init__(self, source: Source, stages: Stages, sinks: list[Sink], facts: RunFacts) -> None:
+    def __init__(
+        self,
+        source: Source,
+        stages: Stages,
+        sinks: list[Sink],
+        facts: RunFacts,
+        inspector: Inspector | None = None,
+    ) -> None:
         if not sinks:
             raise ContractError("at least one sink", "none")
         if stages.background is None and any(sink.kind == "com" for sink in sinks):
             raise ContractError("a background for sinks that take composites", "None")
         self._source, self._stages, self._sinks, self._facts = source, stages, sinks, facts
+        self._inspector = inspector
         self._kinds: set[SinkKind] = {sink.kind for sink in sinks}
         self._meter = Meter()
         self._decoded: Handoff[Frame | Packet] = Handoff(_DECODED)
@@ -252,6 +261,9 @@ class Pipeline:
         forms: dict[SinkKind, Frame] = {}
         alphas = host.chroma_alpha(pha, frame.format, frame.color)
         layer = Layer(frame.planes, _with_own_alpha(alphas, frame), frame)
+        if self._inspector is not None:
+            with self._meter.stage("inspect"):
+                self._inspector.inspect(frame, matte, layer.pha)
         if self._kinds != {"pha"}:
             with self._meter.stage("foreground"):
                 layer = replace(layer, fgr=self._stages.foreground.estimate(frame, alphas))
@@ -302,6 +314,7 @@ class Pipeline:
             peak_rss_mb=peak_rss_mb(),
             interrupted=self._stopping.is_set(),
             cuts=self._cuts,
+            inspection=None if self._inspector is None else self._inspector.findings(),
             streammatte=version("streammatte"),
         )
 

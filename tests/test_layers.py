@@ -1,10 +1,10 @@
 """Who may import whom.
 
-    errors color frame                                                                       values
+    errors color frame inspection                                                            values
       <- ports registry config catalog meter handoff worker parallel kernels cuts engine_cache core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
          arithmetics weights quantization                                                    rooms, of adapters
-      <- compositor parity loading matter pipeline                                           stages
+      <- compositor parity loading matter inspector report pipeline                          stages
       <- assembly                                                                            assembly
       <- cli                                                                                 cli
 
@@ -29,7 +29,7 @@ import streammatte
 from streammatte import registry
 
 ROOT = Path(streammatte.__file__).parent
-VALUES = {"errors", "color", "frame"}
+VALUES = {"errors", "color", "frame", "inspection"}
 CORE = {
     "ports",
     "registry",
@@ -56,14 +56,14 @@ ROOMS = {
     "weights",
     "quantization",
 }
-STAGES = {"compositor", "parity", "loading", "matter", "pipeline"}
+STAGES = {"compositor", "parity", "loading", "matter", "inspector", "report", "pipeline"}
 TOP = {"assembly", "", "cli", "__main__"}
 """\"\" is the package's own __init__; __main__ is the command line under another name."""
 ROOMS_OF_STAGES = {"matter": {"weights"}, "loading": {"weights", "quantization"}}
 
 LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
-    "cv2": ROOMS | {"kernels", "cuts", "parity"},
+    "cv2": ROOMS | {"kernels", "cuts", "parity", "inspector"},
     "av": {"sources", "sinks", "arithmetics"},
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},

@@ -21,7 +21,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Shown:
     """What the command line tells of a run, and keeps of it."""
 
-    report: Path | None = setting(None, "Write the run report as JSON.", metavar="FILE")
+    report: Path | None = setting(
+        None, "Write the run report: JSON as FILE.json, else a folder with a page to read.", metavar="FILE|DIR"
+    )
     json: bool = setting(False, "Print the run report as JSON, and nothing else.")
     quiet: bool = setting(False, "Print nothing unless something is wrong.", short="-q")
 

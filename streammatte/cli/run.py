@@ -10,15 +10,10 @@ import click
 
 from streammatte.assembly import open_pipeline
 from streammatte.cli.options import chosen, setting_options
-from streammatte.cli.screen import (
-    check_report_path,
-    frame_progress,
-    pull_progress,
-    say,
-    show_report,
-    write_report,
-)
+from streammatte.cli.report import check_report_path, is_page, write_report
+from streammatte.cli.screen import frame_progress, pull_progress, say, show_report
 from streammatte.config import Settings
+from streammatte.inspector import Inspector
 from streammatte.meter import RunReport
 
 __all__ = ["run", "run_pipeline"]
@@ -26,11 +21,11 @@ __all__ = ["run", "run_pipeline"]
 _INTERRUPTED = 130
 
 
-def run_pipeline(source: str, settings: Settings, *, quiet: bool) -> RunReport:
+def run_pipeline(source: str, settings: Settings, *, quiet: bool, inspector: Inspector | None = None) -> RunReport:
     """Open everything, run it with progress on standard error, and report."""
     # Two displays cannot share a terminal: the download's ends before the frames' begins.
     with pull_progress(quiet, settings.model) as pulling:
-        pipeline = open_pipeline(source, settings, pulling=pulling)  # type: ignore[arg-type]
+        pipeline = open_pipeline(source, settings, pulling=pulling, inspector=inspector)  # type: ignore[arg-type]
     with frame_progress(quiet) as progress:
         return pipeline.run(progress)
 
@@ -54,10 +49,11 @@ def run(
     """
     settings, shown = chosen(given, config_file)
     if shown.report is not None:
-        check_report_path(shown.report)
-    result = run_pipeline(source, settings, quiet=shown.quiet or shown.json)
+        check_report_path(shown.report, settings.force)
+    inspector = Inspector(pictures=is_page(shown.report))
+    result = run_pipeline(source, settings, quiet=shown.quiet or shown.json, inspector=inspector)
     if shown.report is not None:
-        write_report(result, shown.report)
+        write_report(result, shown.report, inspector)
     if shown.json:
         say(json.dumps(result.to_json(), ensure_ascii=False))
     elif not shown.quiet:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TextIO
 
 import click
@@ -21,17 +19,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from streammatte.errors import SinkError
 from streammatte.meter import RunReport
 
 __all__ = [
     "FrameProgress",
-    "check_report_path",
     "frame_progress",
     "pull_progress",
     "say",
     "show_report",
-    "write_report",
 ]
 
 _PLAIN_EVERY_S = 5.0
@@ -141,27 +136,11 @@ def show_report(report: RunReport) -> None:
     say(f"ms/frame {times}  (medians)")
     if report.peak_rss_mb is not None:
         say(f"memory   {report.peak_rss_mb:.0f} MiB at most")
+    if report.inspection is not None:
+        say(f"mattes   {report.inspection.summary()}")
     for note in report.fallbacks:
         say(f"note     {note}")
     for output in report.outputs:
         say(f"wrote    {output.path}  ({output.codec}, {output.frames} frames)")
     if report.interrupted:
         say("stopped  before the end of the input, as asked; the files above are complete up to there")
-
-
-def check_report_path(path: Path) -> None:
-    """Raise SinkError where a report cannot be written, before the work that it would report."""
-    if not path.parent.is_dir():
-        raise SinkError(f"{path}: the folder {path.parent} does not exist; make it first")
-
-
-def write_report(report: RunReport, path: Path) -> None:
-    """The run report as JSON, whole or not at all. Raises SinkError."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise SinkError(f"{path}: cannot write the report: {error.strerror or error}; choose another path") from error

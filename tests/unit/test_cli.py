@@ -114,9 +114,17 @@ def test_the_report_holds_all_that_is_promised(call: Call) -> None:
     assert (report["fallbacks"], report["interrupted"]) == ([], False)
     assert 0 < report["throughput_fps"] == pytest.approx(10 / report["wall_s"], rel=0.1)
     assert 20 < report["peak_rss_mb"] < 4000
-    assert {"decode", "infer", "stabilize", "refine", "foreground", "background", "composite", "encode"} == set(
-        report["stages"]
-    )
+    assert {
+        "decode",
+        "infer",
+        "stabilize",
+        "refine",
+        "inspect",
+        "foreground",
+        "background",
+        "composite",
+        "encode",
+    } == set(report["stages"])
     for stage in report["stages"].values():
         assert set(stage) == {"p50_ms", "p95_ms", "p99_ms"}
         assert 0 < stage["p50_ms"] <= stage["p95_ms"] <= stage["p99_ms"]
@@ -132,15 +140,40 @@ def test_the_report_says_what_was_done_otherwise(call: Call) -> None:
     assert all(f"note     {note}" in out for note in notes)
 
 
-@pytest.mark.parametrize("path", ["gone/r.json", "in.mp4/r.json", "folder"])
+@pytest.mark.parametrize("path", ["gone/r.json", "in.mp4/r.json", "folder.json", "gone/page", "in.mp4", "page.html"])
 def test_a_report_that_cannot_be_written_is_one_line(call: Call, path: str) -> None:
     film(Path("in.mp4"), 2)
-    Path("folder").mkdir()
+    Path("folder.json").mkdir()
     code, _, err = call("in.mp4", "--bg", "red", "-m", "tiny", "-o", "a.mp4", "--report", path)
     assert (code, err.count("\n")) == (6, 1)
     assert path in err
-    assert [name for name in here() if name not in ("a.mp4", "folder", "in.mp4")] == []
-    assert ("a.mp4" in here()) == (path == "folder"), "a missing folder shows before the work"
+    assert [name for name in here() if name not in ("a.mp4", "folder.json", "in.mp4")] == []
+    assert ("a.mp4" in here()) == (path == "folder.json"), "what is wrong with a path shows before the work"
+
+
+def test_a_report_may_be_a_page(call: Call) -> None:
+    args = (PATTERN, "--bg", "red", "-m", "tiny", "--report", "page", "-o")
+    code, out, err = call(*args, "a.mp4")
+    assert (code, err, here()) == (0, "", ["a.mp4", "page"])
+    assert re.search(r"^mattes   flicker \d+\.\d · \d+ % of edge alphas collapsed", out, re.MULTILINE)
+    report = json.loads(Path("page/report.json").read_text(encoding="utf-8"))
+    assert report["inspection"]["frames"] == 5
+    pictures = sorted(path.name for path in Path("page").glob("*.jpg"))
+    html = Path("page/index.html").read_text(encoding="utf-8")
+    assert re.findall(r'src="([^"]*)"', html) == sorted(pictures, key=html.index)
+    assert len(pictures) == 4 * len(report["inspection"]["moments"]) > 0
+    assert call(*args, "b.mp4")[0] == 0, "a page of ours is replaced"
+
+
+def test_a_page_goes_into_no_other_folder(call: Call) -> None:
+    Path("mine").mkdir()
+    Path("mine/notes.txt").touch()
+    args = (PATTERN, "--bg", "red", "-m", "tiny", "-o", "a.mp4", "--report", "mine")
+    code, _, err = call(*args)
+    assert (code, err.count("\n"), here()) == (6, 1, ["mine"])
+    assert "mine: exists already and is no report; choose another name or use --force" in err
+    assert call(*args, "--force")[0] == 0
+    assert {"index.html", "notes.txt"} <= {path.name for path in Path("mine").iterdir()}
 
 
 def test_a_config_file(call: Call, own_settings: Path) -> None:
