@@ -13,18 +13,23 @@ from streammatte import registry
 from streammatte.backgrounds.blur import BlurBackground
 from streammatte.backgrounds.still import ImageBackground, SolidBackground
 from streammatte.backgrounds.video import VideoBackground
+from streammatte.compositor import composite
+from streammatte.compositors.light_wrap import LightWrap
+from streammatte.compositors.linear import linear_composite
 from streammatte.config import Settings
 from streammatte.errors import ConfigError, SourceError
+from streammatte.foregrounds.despill import DespillForeground
 from streammatte.inspector import Inspector
 from streammatte.matter import Matter
 from streammatte.meter import RunReport
 from streammatte.pipeline import Pipeline, Progress, RunFacts, Stages
-from streammatte.ports import Background, Sink, SinkKind, Source, Stabilizer
+from streammatte.ports import Background, Compositor, Foreground, Refiner, Sink, SinkKind, Source, Stabilizer
+from streammatte.refiners.edges import EdgeRefiner
 from streammatte.sinks import SinkOptions, open_sink
 from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
 from streammatte.weights.fetch import Progress as PullProgress
 
-__all__ = ["matte", "open_input", "open_pipeline", "planned_outputs"]
+__all__ = ["matte", "open_input", "open_pipeline", "planned_outputs", "streams_for"]
 
 _BLUR_PERCENT = 2.5
 _MOST_STREAMS = 4
@@ -123,7 +128,7 @@ def open_pipeline(
         if background is not None:
             undo.append(background.close)
         _check_required(settings)
-        matter = _matter(settings, pulling, _streams(source))
+        matter = _matter(settings, pulling, streams_for(live=source.info.live))
         undo.append(matter.close)
         sinks: list[Sink] = []
         for path, kind in planned:
@@ -142,9 +147,9 @@ def _check_required(settings: Settings) -> None:
         raise ConfigError("--require", f"asks for {settings.require}, --runtime for {settings.runtime}; give one")
 
 
-def _streams(source: Source) -> int:
+def streams_for(*, live: bool) -> int:
     """Frames in the network at once: files gain by one a core (seen: up to half as fast again), calls must not wait."""
-    if source.info.live:
+    if live:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, _MOST_STREAMS)
@@ -163,9 +168,32 @@ def _matter(settings: Settings, pulling: PullProgress | None, streams: int) -> M
 
 
 def _stages(settings: Settings, matter: Matter, background: Background | None) -> Stages:
-    refiner = registry.load(registry.REFINERS, settings.compat or settings.refine, "--refine")
-    foreground = registry.load(registry.FOREGROUNDS, settings.fgr, "--fgr")
-    return Stages(matter, _stabilizer(settings), refiner(), foreground(), background, matter.info.streams)
+    return Stages(
+        matter,
+        _stabilizer(settings),
+        _refiner(settings),
+        _foreground(settings),
+        background,
+        matter.info.streams,
+        _compositor(settings),
+    )
+
+
+def _refiner(settings: Settings) -> Refiner:
+    refiner: Refiner = registry.load(registry.REFINERS, settings.compat or settings.refine, "--refine")()
+    if not (settings.feather_px or settings.shift_px):
+        return refiner
+    return EdgeRefiner(refiner, feather_px=settings.feather_px, shift_px=settings.shift_px)
+
+
+def _foreground(settings: Settings) -> Foreground:
+    foreground: Foreground = registry.load(registry.FOREGROUNDS, settings.fgr, "--fgr")()
+    return DespillForeground(foreground, settings.despill) if settings.despill else foreground
+
+
+def _compositor(settings: Settings) -> Compositor:
+    compositor: Compositor = linear_composite if settings.linear else composite
+    return LightWrap(settings.light_wrap, compositor) if settings.light_wrap else compositor
 
 
 def _stabilizer(settings: Settings) -> Stabilizer:

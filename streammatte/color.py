@@ -12,23 +12,27 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from streammatte.transfer import (
+    TRANSFER_HLG,
+    TRANSFER_PQ,
+    TRANSFER_SRGB,
+    from_light,
+    nits_to_pq,
+    pq_to_nits,
+    to_light,
+)
+
 __all__ = [
-    "TRANSFER_HLG",
-    "TRANSFER_PQ",
     "UNSPECIFIED",
     "ChromaLocation",
     "ColorSpec",
     "decode_matrix",
     "encode_matrix",
     "from_sdr",
-    "nits_to_pq",
-    "pq_to_nits",
     "to_sdr",
 ]
 
 UNSPECIFIED = 2
-TRANSFER_PQ = 16
-TRANSFER_HLG = 18
 
 _LUMA_WEIGHTS = {  # matrix code -> (Kr, Kb), H.273 table 4
     1: (0.2126, 0.0722),
@@ -127,34 +131,9 @@ _BT709_TO_BT2020 = np.array(  # ITU-R BT.2087-0, table 4
 )
 _BT2020_TO_BT709 = np.linalg.inv(_BT709_TO_BT2020).astype(np.float32)
 _SDR_WHITE_NITS = 203.0  # ITU-R BT.2408: diffuse white of HDR reference
-_PQ_M1, _PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
-_PQ_C1, _PQ_C2, _PQ_C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
-_HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
 _HLG_SDR_GAIN = 0.265  # scene light that HLG codes as 75 %, where BT.2408 puts SDR white
 
 FloatImage: TypeAlias = npt.NDArray[np.float32]
-
-
-def pq_to_nits(signal: FloatImage) -> FloatImage:
-    """SMPTE ST 2084 EOTF: [0, 1] to cd/m2."""
-    power = np.power(np.clip(signal, 0.0, 1.0), 1 / _PQ_M2)
-    return np.asarray(1e4 * np.power(np.maximum(power - _PQ_C1, 0) / (_PQ_C2 - _PQ_C3 * power), 1 / _PQ_M1), np.float32)
-
-
-def nits_to_pq(nits: FloatImage) -> FloatImage:
-    """SMPTE ST 2084 inverse EOTF: cd/m2 to [0, 1]."""
-    power = np.power(np.clip(nits / 1e4, 0.0, 1.0), _PQ_M1)
-    return np.asarray(np.power((_PQ_C1 + _PQ_C2 * power) / (1 + _PQ_C3 * power), _PQ_M2), np.float32)
-
-
-def _srgb_to_linear(signal: FloatImage) -> FloatImage:
-    low = signal / 12.92
-    return np.asarray(np.where(signal <= 0.04045, low, np.power((signal + 0.055) / 1.055, 2.4)), np.float32)
-
-
-def _linear_to_srgb(light: FloatImage) -> FloatImage:
-    high = 1.055 * np.power(np.maximum(light, 1e-8), 1 / 2.4) - 0.055
-    return np.asarray(np.where(light <= 0.0031308, light * 12.92, high), np.float32)
 
 
 def to_sdr(rgb: FloatImage, spec: ColorSpec) -> FloatImage:
@@ -168,16 +147,14 @@ def to_sdr(rgb: FloatImage, spec: ColorSpec) -> FloatImage:
     light = pq_to_nits(rgb) / _SDR_WHITE_NITS
     white = 1000.0 / _SDR_WHITE_NITS
     rolled = light * (1 + light / white**2) / (1 + light)
-    return np.clip(_linear_to_srgb(np.maximum(rolled @ _BT2020_TO_BT709.T, 0.0) * 1.6), 0.0, 1.0)
+    return np.clip(from_light(np.maximum(rolled @ _BT2020_TO_BT709.T, 0.0) * 1.6, TRANSFER_SRGB), 0.0, 1.0)
 
 
 def from_sdr(rgb: FloatImage, spec: ColorSpec) -> FloatImage:
     """An sRGB picture in [0, 1] as the stream's R'G'B': SDR white at 203 cd/m2 in PQ and at 75 % in HLG (BT.2408)."""
     if not spec.hdr:
         return rgb
-    wide = _srgb_to_linear(rgb) @ _BT709_TO_BT2020.T
+    wide = to_light(rgb, TRANSFER_SRGB) @ _BT709_TO_BT2020.T
     if spec.transfer == TRANSFER_PQ:
         return nits_to_pq(wide * _SDR_WHITE_NITS)
-    scene = wide * _HLG_SDR_GAIN
-    high = _HLG_A * np.log(np.maximum(12 * scene - _HLG_B, 1e-6)) + _HLG_C
-    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), high), np.float32)
+    return from_light(np.asarray(wide * _HLG_SDR_GAIN, np.float32), TRANSFER_HLG)

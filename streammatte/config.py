@@ -16,6 +16,9 @@ from streammatte.errors import ConfigError
 __all__ = ["Settings", "flag_of", "read_config", "setting"]
 
 
+_RANGES = {"feather_px": (0, 200), "shift_px": (-100, 100), "despill": (0, 1), "light_wrap": (0, 1)}
+
+
 def setting(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002
     """A field that is also a flag and a TOML key; `facts` are metavar, short and choices."""
     return field(default=default, metadata={"help": help, **facts})
@@ -50,6 +53,11 @@ class Settings:
         "none", "Edges from the picture itself where alpha is soft (guided), or not.", choices=("none", "guided")
     )
     half_life_s: float = setting(0.04, "Half-life of --stabilize ema.", metavar="SECONDS")
+    feather_px: float = setting(0.0, "Soften the edge: the blur's sigma, in pixels of the frame.", metavar="PX")
+    shift_px: float = setting(0.0, "Move the edge outward, or inward (negative), in pixels of the frame.", metavar="PX")
+    despill: float = setting(0.0, "Take the old background's light off the subject's rim: 0 to 1.", metavar="STRENGTH")
+    light_wrap: float = setting(0.0, "Let the new background shine on the subject's rim: 0 to 1.", metavar="STRENGTH")
+    linear: bool = setting(False, "Mix soft pixels as light, not as coded values.")
     codec: str | None = setting(
         None,
         "Video codec; default by extension and pixel format.",
@@ -80,6 +88,8 @@ class Settings:
         if self.duration_s is not None:
             _above(self.duration_s, 0, "duration_s")
         _above(self.half_life_s, 0, "half_life_s")
+        for name, (least, most) in _RANGES.items():
+            _within(getattr(self, name), least, most, name)
         if self.crf is not None and not 0 <= self.crf <= 63:
             raise ConfigError("--crf", f"must be 0 to 63, got {self.crf}")
 
@@ -107,12 +117,17 @@ class Settings:
 
 def flag_of(name: str) -> str:
     """The flag of a field: units that end its name are in the flag's metavar instead."""
-    return "--" + name.removesuffix("_s").replace("_", "-")
+    return "--" + name.removesuffix("_s").removesuffix("_px").replace("_", "-")
 
 
 def _at_least(value: float, least: float, name: str) -> None:
     if not least <= value < math.inf:
         raise ConfigError(flag_of(name), f"must be at least {least:g} and finite, got {value:g}")
+
+
+def _within(value: float, least: float, most: float, name: str) -> None:
+    if not least <= value <= most:
+        raise ConfigError(flag_of(name), f"must be {least:g} to {most:g}, got {value:g}")
 
 
 def _above(value: float, bound: float, name: str) -> None:

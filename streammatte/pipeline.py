@@ -22,7 +22,17 @@ from streammatte.inspector import Inspector
 from streammatte.kernels import host
 from streammatte.meter import Meter, OutputReport, RunReport, peak_rss_mb
 from streammatte.parallel import with_mattes
-from streammatte.ports import Background, Foreground, Refiner, Sink, SinkKind, SinkReport, Source, Stabilizer
+from streammatte.ports import (
+    Background,
+    Compositor,
+    Foreground,
+    Refiner,
+    Sink,
+    SinkKind,
+    SinkReport,
+    Source,
+    Stabilizer,
+)
 from streammatte.worker import Worker
 
 __all__ = ["MatteMaker", "Pipeline", "RunFacts", "Stages"]
@@ -70,6 +80,7 @@ class Stages:
     background: Background | None
     streams: int = 1
     """Frames that `matter` may be given at once, each from a thread of its own; 1 for live video."""
+    compositor: Compositor = composite
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +282,7 @@ class Pipeline:
             with self._meter.stage("background"):
                 behind = self._stages.background.planes(layer)
             with self._meter.stage("composite"):
-                forms["com"] = composite(layer, behind)
+                forms["com"] = self._stages.compositor(layer, behind)
         forms["fgr"] = subject_frame(layer)
         forms["pha"] = alpha_frame(layer)
         return forms

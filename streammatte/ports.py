@@ -18,6 +18,7 @@ from streammatte.frame import Frame, Layer, Matte, Packet, Plane, StreamInfo
 __all__ = [
     "Arithmetic",
     "Background",
+    "Compositor",
     "Foreground",
     "Precision",
     "Refiner",
@@ -100,6 +101,9 @@ class Runtime(Protocol):
     def precisions(self) -> tuple[Precision, ...]:
         """What this machine's hardware computes fast, best first; f32 is always among them."""
 
+    def identity(self) -> tuple[str, str]:
+        """What `SessionInfo.runtime` and `.device` of its sessions are, without loading one; only where available."""
+
     def load(
         self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
     ) -> Session:
@@ -141,6 +145,8 @@ class Foreground(Protocol):
     def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
         """Planes of F like `frame.planes`; bit for bit the source's where alpha is peak, free where it is 0.
 
+        `--despill` alone changes opaque pixels too.
+
         `alphas` holds alpha at the size and siting of each plane, as in `Layer`.
         """
 
@@ -153,6 +159,13 @@ class Background(Protocol):
 
     def close(self) -> None:
         """Release files."""
+
+
+class Compositor(Protocol):
+    """Puts the subject over a background."""
+
+    def __call__(self, layer: Layer, background: tuple[Plane, ...], /) -> Frame:
+        """The source's frame in everything but its pixels, and opaque. Exactly the background's where alpha is 0."""
 
 
 SinkKind = Literal["com", "fgr", "pha"]

@@ -1,16 +1,17 @@
 """Who may import whom.
 
-    errors color frame inspection                                                            values
+    errors transfer color frame inspection                                                   values
       <- ports registry config catalog meter handoff worker parallel kernels cuts engine_cache core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
-         arithmetics weights quantization                                                    rooms, of adapters
-      <- compositor parity loading matter inspector report pipeline                          stages
-      <- assembly                                                                            assembly
+         compositors arithmetics weights quantization                                        rooms, of adapters
+      <- compositor parity int8 loading inventory matter inspector report pipeline           stages
+      <- assembly calibrating                                                                assembly
       <- cli                                                                                 cli
 
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
 each other, and a room knows no other room. Stages work through ports, so they import no room, with two exceptions:
-loading a model (matter, loading) means getting its weights and, for int8, quantising them. The package's own
+loading a model (matter, loading, int8) and saying what was built for it (inventory) mean getting at its weights and,
+for int8, quantising them. The package's own
 `__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows weights
 alone, which `streammatte models` is about. Only the command line prints.
 """
@@ -29,7 +30,7 @@ import streammatte
 from streammatte import registry
 
 ROOT = Path(streammatte.__file__).parent
-VALUES = {"errors", "color", "frame", "inspection"}
+VALUES = {"errors", "transfer", "color", "frame", "inspection"}
 CORE = {
     "ports",
     "registry",
@@ -52,14 +53,20 @@ ROOMS = {
     "refiners",
     "foregrounds",
     "backgrounds",
+    "compositors",
     "arithmetics",
     "weights",
     "quantization",
 }
-STAGES = {"compositor", "parity", "loading", "matter", "inspector", "report", "pipeline"}
-TOP = {"assembly", "", "cli", "__main__"}
+STAGES = {"compositor", "parity", "int8", "loading", "inventory", "matter", "inspector", "report", "pipeline"}
+TOP = {"assembly", "calibrating", "", "cli", "__main__"}
 """\"\" is the package's own __init__; __main__ is the command line under another name."""
-ROOMS_OF_STAGES = {"matter": {"weights"}, "loading": {"weights", "quantization"}}
+ROOMS_OF_STAGES = {
+    "matter": {"weights"},
+    "loading": {"weights"},
+    "int8": {"weights", "quantization"},
+    "inventory": {"weights", "quantization"},
+}
 
 LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
@@ -68,7 +75,7 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
     "PIL": {"arithmetics", "refiners"},
-    "onnx": {"weights", "quantization", "loading"},
+    "onnx": {"weights", "quantization", "int8"},
     "tflite": {"weights"},
     "platformdirs": {"weights", "cli"},
     "webcolors": {"assembly"},
@@ -89,7 +96,13 @@ def allowed(part: str) -> set[str]:
     if part in STAGES:
         return VALUES | CORE | STAGES | ROOMS_OF_STAGES.get(part, set())
     everything = VALUES | CORE | STAGES | {"assembly"}
-    top = {"assembly": everything | ROOMS, "": everything, "cli": everything | {"", "weights"}, "__main__": {"cli"}}
+    top = {
+        "assembly": everything | ROOMS,
+        "calibrating": everything | ROOMS,
+        "": everything,
+        "cli": everything | {"calibrating", "", "weights"},
+        "__main__": {"cli"},
+    }
     return top[part]
 
 

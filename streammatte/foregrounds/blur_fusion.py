@@ -1,35 +1,38 @@
-"""Foreground colour by blur fusion, on planes, at a quarter of the size.
+"""Foreground colour by blur fusion, on planes, at an eighth of the size.
 
 M. Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021: with F^ and B^ the means of the picture around
 a pixel weighted by alpha and by 1 - alpha,
 
     F = F^ + alpha * (I - alpha * F^ - (1 - alpha) * B^)
 
-run twice, with a wide and then a narrow window. F^ and B^ are smooth, so they are computed on the picture reduced
-four times; the equation's last use, which brings the detail in, is done at full size, on soft pixels alone. All of
-it is linear, so it is done on the stream's own planes.
+run twice, with a wide and then a narrow window for F^. Two things are done otherwise. In the wide means, pixels that
+are nearly pure count for far more than others, and near ones more than far ones: a tenth less error on photographs,
+a half less in a wide soft edge. And since means are smooth, they are computed on a small picture (128 to 255 lines,
+half of that for the wide ones) around the subject only; the equation's last use, which brings the detail in, is done
+at full size, on soft pixels alone. All of it is linear, so it is done on the stream's own planes.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streammatte.frame import Frame, Plane
-from streammatte.kernels import host
+from streammatte.foregrounds.means import LocalMean, Map, box_mean, reduced, small_size, surely
+from streammatte.frame import Frame, PixelFormat, Plane
+from streammatte.kernels.blocks import Blocks
+from streammatte.kernels.boxes import subject_box
 
 __all__ = ["BlurFusionForeground"]
 
-_REDUCTION = 4
-_WIDE = 90 / 1000  # window over picture height; the paper's radii 90 and 6 at about a thousand lines
-_NARROW = 6 / 1000
+_NARROW = 6 / 1000  # radius over the picture's height, as in the paper
 _EPSILON = 1e-3
-
-_Map: TypeAlias = npt.NDArray[np.float32]
-"""One component (h, w) float32, in the plane's own units, or a weight in [0, 1], at the reduced size."""
+_FAINT = 1 / 32
+"""Below this alpha F is F^: the equation would add at most alpha, and the composite shows alpha of that: 0.1 %."""
+_MARGIN_PX = 16
+"""How far F goes beyond the subject at least: a codec's block, so that none mixes it with what is not the subject."""
 
 
 class BlurFusionForeground:
@@ -37,88 +40,101 @@ class BlurFusionForeground:
 
     def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
         """Planes of F. Where alpha is 0, F is the subject's colour carried outwards, never the old background's."""
-        width, height = max(1, frame.width // _REDUCTION), max(1, frame.height // _REDUCTION)
-        share = _small(alphas[0], width, height) / np.float32(frame.format.peak)
-        fusion = _Fusion(np.asarray(share, np.float32), frame.height)
-        soft = [host.soft_indices(alpha, frame.format.peak) for alpha in alphas[:2]]  # both chroma planes share one
-        planes = []
-        for i, (plane, alpha) in enumerate(zip(frame.planes, alphas, strict=True)):
-            front, back = fusion.means(_small(plane, width, height))
-            planes.append(_restore(plane, alpha, soft[min(i, 1)], front, back, frame.format.peak))
-        return tuple(planes)
+        target = frame.format
+        box = subject_box(alphas[0], _MARGIN_PX)
+        if box is None:
+            return tuple(np.full_like(plane, 1 << target.bits - 1) for plane in frame.planes)
+        places = [box.of(i, target) for i in range(target.plane_count)]
+        size, lines = small_size(box, frame.height)
+        fusion = _Fusion(reduced(alphas[0][places[0]], size) * np.float32(1 / target.peak), lines)
+        edges = [_Edge.of(alpha[place], target) for alpha, place in zip(alphas[:2], places[:2], strict=True)]
+        parts = zip(frame.planes, places, (*edges, edges[-1])[: len(places)], strict=True)
+        return tuple(_estimated(plane, place, fusion, edge, target) for plane, place, edge in parts)
 
 
-def _small(plane: Plane, width: int, height: int) -> _Map:
-    return host.resize(plane, width, height).astype(np.float32)
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """Where the planes of one size are opaque, and where soft, inside the box; both chroma planes share one."""
+
+    opaque: npt.NDArray[np.uint8]
+    """(h, w), 255 where alpha is peak, else 0."""
+    soft: Blocks
+    """The pixels for which the equation is solved."""
+    share: npt.NDArray[np.float32]
+    """Their alpha in [0, 1], as `Blocks.take` gives it."""
+
+    @staticmethod
+    def of(alpha: Plane, target: PixelFormat) -> _Edge:
+        soft = Blocks.of(np.asarray(cv2.inRange(alpha, target.peak * _FAINT, target.peak - 1), np.uint8))
+        share = soft.take(alpha) * np.float32(1 / target.peak)
+        return _Edge(np.asarray(cv2.inRange(alpha, target.peak, target.peak), np.uint8), soft, share)
 
 
-def _window(height: int, part: float) -> int:
-    return max(1, round(height * part / _REDUCTION)) * 2 + 1
-
-
-class _Weight:
-    """Alpha, or 1 - alpha, with its own local means, which all components share."""
-
-    def __init__(self, values: _Map, windows: tuple[int, ...]) -> None:
-        self.values = values
-        self._near = {window: _blur(values, window) + np.float32(_EPSILON) for window in windows}
-        self._total = float(cv2.mean(values)[0]) + _EPSILON
-
-    def far(self, picture: _Map) -> float:
-        """The whole picture's mean by this weight: what counts where there is no weight near."""
-        return float(cv2.mean(cv2.multiply(picture, self.values))[0]) / self._total
-
-    def mean(self, value: _Map, far: float, window: int) -> _Map:
-        """The local mean of `value`; `far` where there is no weight near."""
-        summed = np.asarray(cv2.multiply(value, self.values), np.float32)
-        near = _blur(summed, window) + np.float32(_EPSILON * far)
-        return np.asarray(cv2.divide(near, self._near[window]), np.float32)
-
-
-class _Fusion:
-    """The two weights and windows, ready for one component after the other."""
-
-    def __init__(self, share: _Map, frame_height: int) -> None:
-        self._wide, self._narrow = _window(frame_height, _WIDE), _window(frame_height, _NARROW)
-        windows = (self._wide, self._narrow)
-        self._front, self._back = _Weight(share, windows), _Weight(np.asarray(1 - share, np.float32), windows)
-
-    def means(self, picture: _Map) -> tuple[_Map, _Map]:
-        """F^ and B^ of one component, after both rounds."""
-        share, rest = self._front.values, self._back.values
-        far_front, far_back = self._front.far(picture), self._back.far(picture)
-        front = self._front.mean(picture, far_front, self._wide)
-        back = self._back.mean(picture, far_back, self._wide)
-        left = picture - share * front - rest * back
-        fused = np.asarray(front + share * left, np.float32)
-        return self._front.mean(fused, far_front, self._narrow), self._back.mean(back, far_back, self._narrow)
-
-
-def _blur(value: _Map, window: int) -> _Map:
-    """A running sum may end a hair below 0 where all samples are 0; that must not change a sign."""
-    mean = cv2.blur(value, (window, window), borderType=cv2.BORDER_REPLICATE)
-    return np.maximum(mean, np.float32(0), out=np.asarray(mean, np.float32))
-
-
-def _restore(plane: Plane, alpha: Plane, soft: npt.NDArray[np.intp], front: _Map, back: _Map, peak: int) -> Plane:
-    """F at full size: the source where alpha is peak, the equation on soft pixels, F^ where alpha is 0."""
-    size = (plane.shape[1], plane.shape[0])
-    near = np.asarray(cv2.resize(front, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    restored = _rounded(near, peak)
-    cv2.copyTo(plane, cv2.inRange(alpha, peak, peak), restored)
-    if soft.size:
-        behind = np.asarray(cv2.resize(back, size, interpolation=cv2.INTER_LINEAR), np.float32).ravel().take(soft)
-        share = alpha.ravel().take(soft).astype(np.float32) / np.float32(peak)
-        fused = near.ravel().take(soft)
-        behind += share * (fused - behind)  # what the two means make of this pixel
-        fused += share * (plane.reshape(-1).take(soft).astype(np.float32) - behind)
-        restored.ravel()[soft] = _rounded(np.maximum(fused, 0, out=fused), peak).ravel()
+def _estimated(plane: Plane, place: tuple[slice, slice], fusion: _Fusion, edge: _Edge, target: PixelFormat) -> Plane:
+    """F of one component: the subject's mean colour outside the box."""
+    front, back, far = fusion.means(reduced(plane[place], fusion.size))
+    restored = np.empty_like(plane)
+    if edge.opaque.shape != plane.shape:
+        restored.fill(min(max(round(far), 0), target.peak))
+    _restore(plane[place], edge, front, back, target, restored[place])
     return restored
 
 
-def _rounded(values: npt.NDArray[np.float32], peak: int) -> Plane:
-    """`values`, which must not be negative, as samples."""
-    if peak == 255:
-        return np.asarray(cv2.convertScaleAbs(values), np.uint8)
-    rounded = np.minimum(np.rint(values), peak)
-    return rounded.astype(np.uint8) if peak <= 255 else rounded.astype(np.uint16)
+class _Fusion:
+    """What all components share, made of alpha alone, and the means of one component after the other."""
+
+    def __init__(self, share: Map, lines: float) -> None:
+        self.size: tuple[int, int] = (share.shape[1], share.shape[0])
+        """(width, height) of the reduced picture."""
+        self._half = (-(-share.shape[1] // 2), -(-share.shape[0] // 2))
+        half = self._halved(share)
+        self._front, self._back = LocalMean(surely(half), lines / 2), LocalMean(surely(1 - half), lines / 2)
+        self._square = share * share
+        self._before, self._behind = share - self._square * share, self._square - self._square * share
+        self._radius = lines * _NARROW
+        self._near = box_mean(share, self._radius) + np.float32(_EPSILON)
+
+    def means(self, picture: Map) -> tuple[Map, Map, float]:
+        """F^ and B^ of one component after both rounds, and the subject's mean; F^ goes over into that far out."""
+        half = self._halved(picture)
+        (front, far), (back, _) = self._front.of(half), self._back.of(half)
+        front, back = self._grown(front), self._grown(back)
+        # alpha * F of the first round: alpha * (F^ + alpha * (I - alpha * F^ - (1 - alpha) * B^))
+        product = picture * self._square
+        product += front * self._before
+        product -= back * self._behind
+        near = box_mean(product, self._radius)
+        near += np.float32(_EPSILON) * front  # what counts where no subject is near
+        near /= self._near
+        return near, back, far
+
+    def _halved(self, value: Map) -> Map:
+        return np.asarray(cv2.resize(value, self._half, interpolation=cv2.INTER_AREA), np.float32)
+
+    def _grown(self, value: Map) -> Map:
+        return np.asarray(cv2.resize(value, self.size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _restore(plane: Plane, edge: _Edge, front: Map, back: Map, target: PixelFormat, out: Plane) -> None:
+    """F at full size, into `out`: the source where alpha is peak, the equation on soft pixels, F^ where alpha is 0."""
+    height, width = plane.shape
+    cv2.resize(_samples(front, target), (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+    cv2.copyTo(plane, edge.opaque, out)
+    # B^ is so smooth that one value a run will do.
+    runs = cv2.resize(back, (width // edge.soft.run_px, height), interpolation=cv2.INTER_LINEAR)
+    behind = runs[edge.soft.rows, edge.soft.columns][:, None]
+    fused = edge.soft.take(out).astype(np.float32)
+    left = fused - behind
+    left *= edge.share
+    left += behind  # what the two means make of this pixel
+    np.subtract(edge.soft.take(plane), left, out=left)
+    left *= edge.share
+    fused += left
+    edge.soft.put(out, _samples(fused, target))
+
+
+def _samples(values: npt.NDArray[np.float32], target: PixelFormat) -> Plane:
+    """`values`, which are written over, as samples."""
+    np.clip(np.rint(values, out=values), 0, target.peak, out=values)
+    samples: Plane = np.asarray(values, np.uint8) if target.bits == 8 else np.asarray(values, np.uint16)
+    return samples

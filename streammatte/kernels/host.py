@@ -21,6 +21,7 @@ from streammatte.color import (
     to_sdr,
 )
 from streammatte.frame import Frame, PixelFormat, Plane
+from streammatte.kernels.siting import cosited
 
 __all__ = [
     "alpha_plane",
@@ -30,7 +31,6 @@ __all__ = [
     "lift_box",
     "planes_from_rgb",
     "resize",
-    "soft_indices",
     "subsample",
     "turn",
     "turn_back",
@@ -142,8 +142,7 @@ def subsample(plane: npt.NDArray[Any], target: PixelFormat, location: ChromaLoca
     if short_x or short_y:
         # Stretching an odd side over its rounded-up half would move every sample off its place.
         plane = cv2.copyMakeBorder(plane, 0, short_y, 0, short_x, cv2.BORDER_REPLICATE)
-    first_x = _COSITED_X.get(location) if target.log2_chroma_w == 1 else None
-    first_y = _COSITED_Y.get(location) if target.log2_chroma_h == 1 else None
+    first_x, first_y = cosited(target, location)
     if first_x is not None or first_y is not None:
         kernel_x = _NONE if first_x is None else _TRIANGLE
         kernel_y = _NONE if first_y is None else _TRIANGLE
@@ -152,7 +151,9 @@ def subsample(plane: npt.NDArray[Any], target: PixelFormat, location: ChromaLoca
         plane = plane[:, first_x::2]
     if first_y is not None:
         plane = plane[first_y::2]
-    return plane if plane.shape == shape else cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA)
+    if plane.shape == shape:
+        return np.ascontiguousarray(plane)
+    return cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _subsample_left(plane: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
@@ -169,19 +170,6 @@ def _subsample_left(plane: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
 _SITED_LEFT = {ChromaLocation.UNSPECIFIED, ChromaLocation.LEFT}
 _TRIANGLE = np.array([0.25, 0.5, 0.25], np.float32)
 _NONE = np.array([1.0], np.float32)
-# The first luma column, or row, that chroma samples share; locations that are absent sit between two.
-_COSITED_X = {
-    ChromaLocation.UNSPECIFIED: 0,
-    ChromaLocation.LEFT: 0,
-    ChromaLocation.TOP_LEFT: 0,
-    ChromaLocation.BOTTOM_LEFT: 0,
-}
-_COSITED_Y = {
-    ChromaLocation.TOP_LEFT: 0,
-    ChromaLocation.TOP: 0,
-    ChromaLocation.BOTTOM_LEFT: 1,
-    ChromaLocation.BOTTOM: 1,
-}
 
 
 def chroma_alpha(pha: Plane, target: PixelFormat, color: ColorSpec) -> tuple[Plane, ...]:
@@ -225,9 +213,3 @@ def _blend8(fgr: Plane, bg: Plane, pha: Plane) -> Plane:
 
 
 _STRIP_ROWS = 64
-
-
-def soft_indices(pha: Plane, peak: int) -> npt.NDArray[np.intp]:
-    """Flat indices of the pixels that are neither fully in nor fully out: 0 < pha < peak."""
-    inside = cv2.inRange(pha, 1, peak - 1)
-    return np.flatnonzero(inside.view(np.bool_))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scenes import FORMATS, alphas_of, coded, disc, make_frame, make_layer, over
 
@@ -53,6 +56,38 @@ def test_nor_where_the_foreground_is_estimated(strength: float) -> None:
     bare, seen = bleeding(layer, empty, strength)
     assert bare <= 3
     assert seen <= 5
+
+
+RED = (0.85, 0.1, 0.1)
+WRONG: dict[str, Callable[[Plane], Plane]] = {
+    "right": lambda pha: pha,
+    "soft": lambda pha: cv2.GaussianBlur(pha, (0, 0), 3),  # type: ignore[dict-item, return-value]
+    "thin": lambda pha: cv2.erode(pha, np.ones((5, 5), np.uint8)),  # type: ignore[dict-item, return-value]
+    "thick": lambda pha: cv2.dilate(pha, np.ones((5, 5), np.uint8)),  # type: ignore[dict-item, return-value]
+}
+"""What networks make of alpha: an edge too soft, all hair missed, a rim of the room."""
+
+
+def strands(width: int, height: int) -> npt.NDArray[np.float32]:
+    """Alpha of a disc with hair, and with motion blur on its right."""
+    y, x = np.mgrid[0:height, 0:width] - np.array([height / 2, width / 2]).reshape(2, 1, 1)
+    hair = 0.6 * (np.sin(40 * np.arctan2(y, x)) > 0.7) * (np.hypot(x, y) < 0.42 * height) * (x < 0)
+    blurred = np.clip((0.55 * height - x) / (0.3 * height), 0, 1) * (np.abs(y) < 0.2 * height) * (x > 0)
+    return np.maximum.reduce([disc(width, height, 4), hair, blurred]).astype(np.float32)
+
+
+@pytest.mark.parametrize(("wrong", "most"), [("right", 4), ("soft", 4), ("thin", 16), ("thick", 4)])
+@pytest.mark.parametrize("name", ["yuv420p", "yuv420p10le"])
+def test_a_red_subject_leaves_a_gray_room_gray(name: str, wrong: str, most: float) -> None:
+    """With hair, motion blur and an estimated F, also where alpha is wrong. In 1/255 of chroma, where the room is."""
+    size = (640, 360)
+    subject, room = make_frame(name, size, rgb=RED), make_frame(name, size, rgb=(0.5, 0.5, 0.5))
+    pha = coded(strands(*size), room.format)
+    frame = replace(room, planes=over(subject.planes, room.planes, pha, room))
+    alphas = alphas_of(frame, WRONG[wrong](pha))
+    layer = Layer(BlurFusionForeground().estimate(frame, alphas), alphas, frame)
+    for plane, gray, alpha in zip(BlurBackground(2.5).planes(layer)[1:], room.planes[1:], alphas[1:], strict=True):
+        assert np.abs(plane.astype(int) - gray)[alpha == 0].max() * 255 / room.format.peak <= most
 
 
 def test_an_odd_picture_does_not_bleed_either() -> None:

@@ -101,6 +101,38 @@ def test_clear_pixels_get_the_subjects_colour_not_the_rooms() -> None:
     assert np.abs(found[ring] - wanted).max() < 0.15 * abs(room - wanted)
 
 
+@pytest.mark.parametrize("name", ["yuv420p", "yuv420p10le", "gbrp"])
+def test_far_out_it_is_still_the_subjects_colour(name: str) -> None:
+    """Files with alpha hold F everywhere: a codec mixes it across the edge, and a viewer may show it."""
+    source, truth, pha = scene(name, 8, (640, 480))
+    found = BlurFusionForeground().estimate(source, alphas_of(source, pha))
+    for plane, wanted, room in zip(found, truth.planes, source.planes, strict=True):
+        contrast = abs(int(room[0, 0]) - int(wanted[0, 0]))
+        for corner in (plane[0, 0], plane[-1, -1]):
+            assert abs(int(corner) - int(wanted[0, 0])) < 0.1 * contrast + 2
+
+
+def test_each_part_of_the_subject_keeps_its_own_colour_at_the_edge() -> None:
+    """Half dark, half light: at the edge F is that half's, not the mean of both."""
+    picture = np.zeros((480, 640, 3), np.float32)
+    picture[:, :320], picture[:, 320:] = 0.2, 0.9
+    truth, room = make_frame("gray", (640, 480), rgb=picture), make_frame("gray", (640, 480), rgb=(0.5, 0.5, 0.5))
+    pha = coded(disc(640, 480, 10), truth.format)
+    source = replace(truth, planes=over(truth.planes, room.planes, pha, truth))
+    (plane,) = BlurFusionForeground().estimate(source, alphas_of(source, pha))
+    row = plane[240].astype(int)
+    soft = np.flatnonzero((pha[240] > 20) & (pha[240] < 255))
+    for side in (soft[soft < 320], soft[soft > 320]):
+        assert side.size
+        assert np.abs(row[side] - truth.planes[0][240, side]).max() < 12
+
+
+def test_with_nobody_there_it_is_gray() -> None:
+    frame = make_frame("yuv420p10le")
+    planes = BlurFusionForeground().estimate(frame, alphas_of(frame, np.zeros((48, 64), np.uint16)))
+    assert all((plane == 512).all() for plane in planes)
+
+
 def test_the_source_is_left_alone() -> None:
     frame = make_frame()
     kept = [plane.copy() for plane in frame.planes]

@@ -10,17 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streammatte.color import (
-    TRANSFER_HLG,
-    TRANSFER_PQ,
     ChromaLocation,
     ColorSpec,
     decode_matrix,
     encode_matrix,
     from_sdr,
-    nits_to_pq,
-    pq_to_nits,
     to_sdr,
 )
+from streammatte.transfer import TRANSFER_HLG, TRANSFER_PQ, nits_to_pq, pq_to_nits
 
 MATRICES = (1, 4, 5, 6, 7, 9, 10)
 LIMITED, FULL = False, True

@@ -32,6 +32,11 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "stabilize": ('"ema"', "ema"),
     "refine": ('"guided"', "guided"),
     "half_life_s": ("0.5", 0.5),
+    "feather_px": ("1.5", 1.5),
+    "shift_px": ("-2", -2.0),
+    "despill": ("0.75", 0.75),
+    "light_wrap": ("0.3", 0.3),
+    "linear": ("true", True),
     "codec": ('"hevc"', "hevc"),
     "crf": ("0", 0),
     "preset": ('"slow"', "slow"),
@@ -225,6 +230,13 @@ def test_a_choice_outside_the_list_is_named(name: str) -> None:
         ("duration_s", float("inf")),
         ("half_life_s", 0.0),
         ("half_life_s", float("nan")),
+        ("feather_px", -1.0),
+        ("feather_px", float("nan")),
+        ("shift_px", 100.5),
+        ("shift_px", float("-inf")),
+        ("despill", -0.1),
+        ("despill", 1.1),
+        ("light_wrap", 2.0),
         ("crf", -1),
         ("crf", 64),
     ],
@@ -235,7 +247,19 @@ def test_a_number_out_of_range_is_named(name: str, value: float) -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize(("name", "value"), [("start_s", 0.0), ("crf", 0), ("crf", 63), ("duration_s", 1e-6)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("start_s", 0.0),
+        ("crf", 0),
+        ("crf", 63),
+        ("duration_s", 1e-6),
+        ("feather_px", 200.0),
+        ("shift_px", -100.0),
+        ("despill", 1.0),
+        ("light_wrap", 1.0),
+    ],
+)
 def test_the_ends_of_the_ranges_are_in_them(name: str, value: float) -> None:
     assert getattr(Settings(**{name: value}), name) == value
 

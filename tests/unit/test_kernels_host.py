@@ -319,15 +319,6 @@ def test_alpha_plane_is_smoother_than_linear() -> None:
     assert np.abs(cubic - truth)[inner].mean() < 0.8 * np.abs(linear - truth)[inner].mean()
 
 
-@given(st.sampled_from(DEPTHS), sizes, sizes, seeds)
-def test_soft_indices_are_those_between_the_ends(name: str, width: int, height: int, seed: int) -> None:
-    fmt = PixelFormat.named(name)
-    pha = np.random.default_rng(seed).integers(0, fmt.peak, (height, width), fmt.dtype, endpoint=True)
-    pha[pha < fmt.peak // 4] = 0
-    pha[pha > fmt.peak // 2] = fmt.peak
-    assert np.array_equal(host.soft_indices(pha, fmt.peak), np.flatnonzero((pha > 0) & (pha < fmt.peak)))
-
-
 @pytest.mark.parametrize(("frequency", "least", "most"), [(0.0, 1.0, 1.0), (0.125, 0.97, 1.03), (0.25, 0.99, 1.01)])
 def test_lift_box_undoes_what_the_average_took(frequency: float, least: float, most: float) -> None:
     """A grating averaged down eight times has its contrast back, up to half of the new size's band."""

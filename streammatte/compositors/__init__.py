@@ -1,0 +1,1 @@
+"""Ways to put the subject over the background beside the plain one (`compositor.composite`)."""
