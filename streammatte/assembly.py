@@ -19,11 +19,13 @@ from streammatte.compositors.linear import linear_composite
 from streammatte.config import Settings
 from streammatte.errors import ConfigError, SourceError
 from streammatte.foregrounds.despill import DespillForeground
+from streammatte.inference import Pace
 from streammatte.inspector import Inspector
 from streammatte.matter import Matter
 from streammatte.meter import RunReport
 from streammatte.pipeline import Pipeline, Progress, RunFacts, Stages
 from streammatte.ports import Background, Compositor, Foreground, Refiner, Sink, SinkKind, Source, Stabilizer
+from streammatte.quality import Quality, quality_of
 from streammatte.refiners.edges import EdgeRefiner
 from streammatte.sinks import SinkOptions, open_sink
 from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
@@ -128,13 +130,14 @@ def open_pipeline(
         if background is not None:
             undo.append(background.close)
         _check_required(settings)
-        matter = _matter(settings, pulling, streams_for(live=source.info.live))
+        quality = quality_of(settings, live=source.info.live)
+        matter = _matter(settings, quality, pulling, streams_for(live=source.info.live))
         undo.append(matter.close)
         sinks: list[Sink] = []
         for path, kind in planned:
             sinks.append(open_sink(path, kind, source.info, _sink_options(settings, matter)))
             undo.append(sinks[-1].abort)
-        stages = _stages(settings, matter, background)
+        stages = _stages(settings, quality, matter, background, live=source.info.live)
         return Pipeline(source, stages, sinks, _facts(matter), inspector or Inspector())
     except BaseException:
         for action in reversed(undo):
@@ -155,7 +158,7 @@ def streams_for(*, live: bool) -> int:
     return min(cores, _MOST_STREAMS)
 
 
-def _matter(settings: Settings, pulling: PullProgress | None, streams: int) -> Matter:
+def _matter(settings: Settings, quality: Quality, pulling: PullProgress | None, streams: int) -> Matter:
     return Matter(
         settings.model,
         runtime=settings.runtime,
@@ -163,24 +166,29 @@ def _matter(settings: Settings, pulling: PullProgress | None, streams: int) -> M
         compat=settings.compat,
         require=settings.require,
         streams=streams,
+        mirror=quality.mirror,
         progress=pulling,
     )
 
 
-def _stages(settings: Settings, matter: Matter, background: Background | None) -> Stages:
+def _stages(
+    settings: Settings, quality: Quality, matter: Matter, background: Background | None, *, live: bool
+) -> Stages:
+    streams = matter.info.streams
     return Stages(
         matter,
-        _stabilizer(settings),
-        _refiner(settings),
+        _stabilizer(quality),
+        _refiner(settings, quality),
         _foreground(settings),
         background,
-        matter.info.streams,
+        Pace(quality.stride, quality.stride_tolerance, quality.lookahead, streams, live),
         _compositor(settings),
     )
 
 
-def _refiner(settings: Settings) -> Refiner:
-    refiner: Refiner = registry.load(registry.REFINERS, settings.compat or settings.refine, "--refine")()
+def _refiner(settings: Settings, quality: Quality) -> Refiner:
+    chosen = registry.load(registry.REFINERS, quality.refine, "--refine")
+    refiner: Refiner = chosen(quality.refine_steps) if quality.refine == "closed-form" else chosen()
     if not (settings.feather_px or settings.shift_px):
         return refiner
     return EdgeRefiner(refiner, feather_px=settings.feather_px, shift_px=settings.shift_px)
@@ -196,9 +204,9 @@ def _compositor(settings: Settings) -> Compositor:
     return LightWrap(settings.light_wrap, compositor) if settings.light_wrap else compositor
 
 
-def _stabilizer(settings: Settings) -> Stabilizer:
-    chosen = registry.load(registry.STABILIZERS, settings.stabilize, "--stabilize")
-    stabilizer: Stabilizer = chosen(settings.half_life_s) if settings.stabilize == "ema" else chosen()
+def _stabilizer(quality: Quality) -> Stabilizer:
+    chosen = registry.load(registry.STABILIZERS, quality.stabilize, "--stabilize")
+    stabilizer: Stabilizer = chosen() if quality.stabilize == "none" else chosen(quality.half_life_s)
     return stabilizer
 
 

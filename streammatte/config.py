@@ -48,11 +48,28 @@ class Settings:
     require: str | None = setting(None, "Fail unless this runtime runs the network.", metavar="RUNTIME")
     precision: str = setting("auto", "Arithmetic of the network.", choices=("auto", "int8", "bf16", "f32"))
     compat: str | None = setting(None, "Reproduce another tool's arithmetic exactly.", choices=("rembg",))
-    stabilize: str = setting("none", "Smoothing over time.", choices=("none", "ema"))
-    refine: str = setting(
-        "none", "Edges from the picture itself where alpha is soft (guided), or not.", choices=("none", "guided")
+    quality: str | None = setting(
+        None,
+        "How much is done for the matte; the settings below say otherwise.  [default: best for files, else balanced]",
+        choices=("fast", "balanced", "best"),
     )
-    half_life_s: float = setting(0.04, "Half-life of --stabilize ema.", metavar="SECONDS")
+    stabilize: str | None = setting(
+        None, "Smoothing over time: along the motion, in place (ema), or none.", choices=("none", "ema", "motion")
+    )
+    half_life_s: float | None = setting(
+        None, "After this time a matte weighs half in the smoothing.", metavar="SECONDS"
+    )
+    lookahead: int | None = setting(None, "Also average with so many frames to come; files only.", metavar="N")
+    refine: str | None = setting(
+        None, "Edges from the picture itself where alpha is soft, or none.", choices=("none", "guided", "closed-form")
+    )
+    refine_steps: int | None = setting(None, "Steps of --refine closed-form.", metavar="N")
+    stride: int | None = setting(
+        None, "Run the network at the latest every N frames, sooner where much moves.", metavar="N"
+    )
+    mirror: str | None = setting(
+        None, "Show the network each picture mirrored too; takes it twice the time.", choices=("on", "off")
+    )
     feather_px: float = setting(0.0, "Soften the edge: the blur's sigma, in pixels of the frame.", metavar="PX")
     shift_px: float = setting(0.0, "Move the edge outward, or inward (negative), in pixels of the frame.", metavar="PX")
     despill: float = setting(0.0, "Take the old background's light off the subject's rim: 0 to 1.", metavar="STRENGTH")
@@ -87,7 +104,10 @@ class Settings:
         _at_least(self.start_s, 0, "start_s")
         if self.duration_s is not None:
             _above(self.duration_s, 0, "duration_s")
-        _above(self.half_life_s, 0, "half_life_s")
+        if self.half_life_s is not None:
+            _above(self.half_life_s, 0, "half_life_s")
+        for name, least, most in (("lookahead", 0, 30), ("refine_steps", 1, 100), ("stride", 1, 60)):
+            _between(getattr(self, name), least, most, name)
         for name, (least, most) in _RANGES.items():
             _within(getattr(self, name), least, most, name)
         if self.crf is not None and not 0 <= self.crf <= 63:
@@ -128,6 +148,11 @@ def _at_least(value: float, least: float, name: str) -> None:
 def _within(value: float, least: float, most: float, name: str) -> None:
     if not least <= value <= most:
         raise ConfigError(flag_of(name), f"must be {least:g} to {most:g}, got {value:g}")
+
+
+def _between(value: int | None, least: int, most: int, name: str) -> None:
+    if value is not None and not least <= value <= most:
+        raise ConfigError(flag_of(name), f"must be {least} to {most}, got {value}")
 
 
 def _above(value: float, bound: float, name: str) -> None:

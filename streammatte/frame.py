@@ -14,7 +14,7 @@ import numpy.typing as npt
 from streammatte.color import ColorSpec
 from streammatte.errors import ContractError
 
-__all__ = ["Frame", "Layer", "Matte", "Packet", "PixelFormat", "Plane", "StreamInfo"]
+__all__ = ["Frame", "Layer", "Look", "Matte", "Packet", "PixelFormat", "Plane", "StreamInfo"]
 
 Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """One component of a picture, (h, w), C-contiguous rows; uint8 up to 8 bits, else uint16 in native byte order."""
@@ -145,8 +145,26 @@ class Matte:
     """That frame's presentation time in seconds."""
     discontinuity: bool = False
     """Temporal state must be dropped before this matte is used."""
+    seen: bool = True
+    """The network saw this frame. Where it did not, `pha` is 0 until the stabilizer has carried the last matte here."""
     flow: npt.NDArray[np.float32] | None = None
     """(h, w, 2) float32, in pixels of `pha`: what is at p was at p + flow[p] in the frame before. None: unknown."""
+    trust: npt.NDArray[np.float32] | None = None
+    """(h, w) float32 in [0, 1]: how far `flow` can be believed there; None exactly where `flow` is."""
+    onward: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
+    """Flow and trust the other way: what was at p in the frame before is now at p + flow[p]. None: not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A frame prepared for the network, which may or may not get to see it."""
+
+    matte: Matte
+    """Unseen: all but `pha`."""
+    batch: npt.NDArray[np.float32]
+    """(1, 3, h, w) float32, normalised, upright."""
+    rotation: int = 0
+    """The frame's."""
 
 
 @dataclass(frozen=True, slots=True)

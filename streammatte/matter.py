@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +14,7 @@ from streammatte.catalog import Model
 from streammatte.catalog import model as model_named
 from streammatte.color import ColorSpec
 from streammatte.errors import ContractError
-from streammatte.frame import Frame, Matte, PixelFormat
+from streammatte.frame import Frame, Look, Matte, PixelFormat
 from streammatte.kernels import host
 from streammatte.loading import load_session
 from streammatte.ports import Arithmetic, Refiner
@@ -31,7 +33,9 @@ class Matter:
     `model` is a name in the catalogue (weights are pulled on first use) or a `Model`; `runtime` is auto or a name;
     `precision` is auto, int8, bf16 or f32; `compat="rembg"` reproduces rembg's arithmetic, in f32 unless told
     otherwise. `streams` is how many threads may ask for mattes at once, if the runtime grants it (`info.streams`).
-    With `require`, anything but that runtime is an error. Raises ModelError, RuntimeUnavailable, ConfigError.
+    With `mirror` the network is also shown each picture mirrored, at twice the time; where its two answers agree, alpha
+    is their mean. With `require`, anything but that runtime is an error. Raises ModelError, RuntimeUnavailable,
+    ConfigError.
 
         alpha = Matter("u2net")(rgb)      # (H, W, 3) uint8 -> (H, W) float32 in [0, 1]
     """
@@ -45,6 +49,7 @@ class Matter:
         compat: str | None = None,
         require: str | None = None,
         streams: int = 1,
+        mirror: bool = False,
         progress: Progress | None = None,
     ) -> None:
         arithmetic = registry.load(registry.ARITHMETICS, compat or "fixed", "--compat")
@@ -54,6 +59,7 @@ class Matter:
         self.model = model if isinstance(model, Model) else model_named(model)
         weights = ensure(self.model, progress=progress)
         self.weights_sha256 = weights.sha256
+        self._mirror = mirror
         self._arithmetic: Arithmetic = arithmetic(self.model)
         self._refiner: Refiner = refiner()
         loaded = load_session(
@@ -65,15 +71,29 @@ class Matter:
 
     def matte(self, frame: Frame) -> Matte:
         """The matte of one frame, at network size, in the frame's stored orientation."""
+        return self.see(self.look(frame))
+
+    def look(self, frame: Frame) -> Look:
+        """The frame as the network would be shown it; costs little beside `see`."""
         batch, rgb = self._arithmetic.batch(frame)
-        pha = self._arithmetic.pha(self._session.run(batch))
-        return Matte(
-            pha=host.turn_back(pha, frame.rotation),
-            src=host.turn_back(rgb, frame.rotation),
+        src = host.turn_back(rgb, frame.rotation)
+        unseen = Matte(
+            pha=np.zeros(src.shape[:2], np.float32),
+            src=src,
             seq=frame.seq,
             time_s=float(frame.time),
             discontinuity=frame.discontinuity,
+            seen=False,
         )
+        return Look(unseen, batch, frame.rotation)
+
+    def see(self, look: Look) -> Matte:
+        """Run the network on what `look` shows."""
+        pha = self._arithmetic.pha(self._session.run(look.batch))
+        if self._mirror:
+            mirrored = self._arithmetic.pha(self._session.run(np.ascontiguousarray(look.batch[..., ::-1])))
+            pha = _agreed(pha, np.ascontiguousarray(mirrored[:, ::-1]))
+        return replace(look.matte, pha=host.turn_back(pha, look.rotation), seen=True)
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Alpha (H, W) float32 in [0, 1] of an sRGB picture (H, W, 3) uint8. Raises ContractError for other arrays."""
@@ -90,3 +110,15 @@ class Matter:
     def close(self) -> None:
         """Release the engine."""
         self._session.close()
+
+
+_AROUND_PX = 21
+_AGREEMENT = 0.2
+"""A mean difference of this much around a pixel means another subject, not another edge."""
+
+
+def _agreed(pha: npt.NDArray[np.float32], mirrored: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The mean of two answers where they differ along edges only; the first where they mean different things."""
+    apart = cv2.blur(cv2.absdiff(pha, mirrored), (_AROUND_PX, _AROUND_PX))
+    share = 0.5 * np.exp(-np.square(apart / _AGREEMENT))
+    return np.asarray(pha + share * (mirrored - pha), np.float32)

@@ -115,6 +115,8 @@ class RunReport:
     """The process's largest resident memory; None where the system does not tell."""
     interrupted: bool = False
     """The run was stopped before the end of the input; what was done until then is complete."""
+    network_runs: int = 0
+    """Frames that the network saw; the others' mattes were carried along the motion."""
     cuts: int = 0
     """Scene cuts at which temporal state was dropped."""
     inspection: Inspection | None = None

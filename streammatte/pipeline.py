@@ -5,23 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from streammatte.compositor import alpha_frame, composite, subject_frame
-from streammatte.cuts import CutDetector
 from streammatte.errors import ContractError, SourceError
 from streammatte.frame import Frame, Layer, Matte, Packet, Plane
 from streammatte.handoff import Cancelled, Handoff
+from streammatte.inference import Inference, MatteMaker, Pace
 from streammatte.inspector import Inspector
 from streammatte.kernels import host
 from streammatte.meter import Meter, OutputReport, RunReport, peak_rss_mb
-from streammatte.parallel import with_mattes
 from streammatte.ports import (
     Background,
     Compositor,
@@ -35,7 +34,7 @@ from streammatte.ports import (
 )
 from streammatte.worker import Worker
 
-__all__ = ["MatteMaker", "Pipeline", "RunFacts", "Stages"]
+__all__ = ["Pipeline", "RunFacts", "Stages"]
 
 _DECODED = 4
 _MATTED = 2
@@ -47,13 +46,6 @@ _BLOCKED_READ_S = 2.0
 _PROGRESS_EVERY_S = 0.05
 
 Progress = Callable[[int, int | None], None]
-
-
-class MatteMaker(Protocol):
-    """What the pipeline needs of a Matter."""
-
-    def matte(self, frame: Frame) -> Matte:
-        """The matte of one frame, at network resolution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +70,7 @@ class Stages:
     refiner: Refiner
     foreground: Foreground
     background: Background | None
-    streams: int = 1
-    """Frames that `matter` may be given at once, each from a thread of its own; 1 for live video."""
+    pace: Pace = field(default_factory=Pace)
     compositor: Compositor = composite
 
 
@@ -113,6 +104,7 @@ class Pipeline:
         self._inspector = inspector
         self._kinds: set[SinkKind] = {sink.kind for sink in sinks}
         self._meter = Meter()
+        self._inference = Inference(stages.matter, stages.stabilizer, stages.pace, self._meter)
         self._decoded: Handoff[Frame | Packet] = Handoff(_DECODED)
         self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(_MATTED)
         self._encoding: list[Handoff[_Outcome | Packet]] = [Handoff(_ENCODING) for _ in sinks]
@@ -121,7 +113,7 @@ class Pipeline:
         self._failure: BaseException | None = None
         self._failing = threading.Lock()
         self._interrupt: KeyboardInterrupt | None = None
-        self._frames_in = self._frames_out = self._cuts = 0
+        self._frames_in = self._frames_out = 0
         self._first_s: Fraction | None = None
         self._end_s = Fraction(0)
 
@@ -240,23 +232,9 @@ class Pipeline:
                 raise
 
     def _infer(self) -> None:
-        cuts = CutDetector()
-        for event in with_mattes(self._decoded, self._timed_matte, self._stages.streams):
-            if isinstance(event, Packet):
-                self._matted.put(event)
-                continue
-            frame, matte = event
-            with self._meter.stage("stabilize"):
-                if cuts.is_cut(matte):
-                    self._cuts += 1
-                    matte = replace(matte, discontinuity=True)
-                matte = self._stages.stabilizer.step(matte)
-            self._matted.put((frame, matte))
+        for event in self._inference.mattes(self._decoded):
+            self._matted.put(event)
         self._matted.close()
-
-    def _timed_matte(self, frame: Frame) -> Matte:
-        with self._meter.stage("infer"):
-            return self._stages.matter.matte(frame)
 
     def _composite(self) -> None:
         for event in self._matted:
@@ -324,7 +302,8 @@ class Pipeline:
             av_drift_ms=max(drifts, default=None, key=abs),
             peak_rss_mb=peak_rss_mb(),
             interrupted=self._stopping.is_set(),
-            cuts=self._cuts,
+            cuts=self._inference.cuts,
+            network_runs=self._inference.network_runs,
             inspection=None if self._inspector is None else self._inspector.findings(),
             streammatte=version("streammatte"),
         )

@@ -129,7 +129,11 @@ class Stabilizer(Protocol):
     """Makes mattes steady over time. Holds state; `step` is called once per frame, in order, from one thread."""
 
     def step(self, matte: Matte) -> Matte:
-        """The steadied matte of the same frame; state is dropped first where `matte.discontinuity` is set."""
+        """The steadied matte of the same frame; state is dropped first where `matte.discontinuity` is set.
+
+        Where `matte.seen` is False the last matte is given again, brought to this frame as far as the method can. The
+        first matte, and one at a discontinuity, is always seen.
+        """
 
 
 class Refiner(Protocol):

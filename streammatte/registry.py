@@ -36,11 +36,13 @@ ARITHMETICS = {
 STABILIZERS = {
     "none": Entry("streammatte.stabilizers.none:NoStabilizer"),
     "ema": Entry("streammatte.stabilizers.ema:EmaStabilizer"),
+    "motion": Entry("streammatte.stabilizers.motion:MotionStabilizer"),
 }
 
 REFINERS = {
     "none": Entry("streammatte.refiners.resample:ResampleRefiner"),
     "guided": Entry("streammatte.refiners.guided:GuidedRefiner"),
+    "closed-form": Entry("streammatte.refiners.closed_form:ClosedFormRefiner"),
     "rembg": Entry("streammatte.refiners.rembg:RembgRefiner", extra="compat"),
 }
 

@@ -30,6 +30,8 @@ class EmaStabilizer:
 
     def step(self, matte: Matte) -> Matte:
         """The average up to and including `matte`; starts anew at a discontinuity, a new size, or time going back."""
+        if not matte.seen and self._average is not None:
+            return replace(matte, pha=self._average)
         previous, elapsed_s = self._average, matte.time_s - self._time_s
         self._time_s = matte.time_s
         if previous is None or matte.discontinuity or previous.shape != matte.pha.shape or elapsed_s <= 0:

@@ -1,0 +1,94 @@
+"""From frames to steady mattes at network size: look, motion, keyframes, network, stabilizer, lookahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from streammatte.cuts import CutDetector
+from streammatte.frame import Frame, Look, Matte, Packet
+from streammatte.keyframes import Keyframes
+from streammatte.lookahead import looking_ahead
+from streammatte.meter import Meter
+from streammatte.motion import MotionEstimator
+from streammatte.parallel import Shown, with_late_mattes, with_mattes
+from streammatte.ports import Stabilizer
+
+__all__ = ["Inference", "MatteMaker", "Pace"]
+
+_Matted: TypeAlias = tuple[Frame, Matte] | Packet
+
+
+class MatteMaker(Protocol):
+    """What inference needs of a Matter."""
+
+    def look(self, frame: Frame) -> Look:
+        """The frame prepared for the network."""
+
+    def see(self, look: Look) -> Matte:
+        """The network's matte of it, at network resolution. Called from as many threads as there are streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the network is asked, and how many frames may wait."""
+
+    stride: int = 1
+    """A keyframe at the latest every so many frames."""
+    tolerance: float = 0.0
+    """The motion that may be lost between two keyframes: see `Keyframes`."""
+    lookahead: int = 0
+    """Frames after the present one that a matte is averaged with."""
+    streams: int = 1
+    """Keyframes that the network may be given at once, each from a thread of its own."""
+    live: bool = False
+    """Frames are not kept waiting: mattes that come late are carried to the present."""
+
+
+class Inference:
+    """Runs once over a stream's events. `cuts` and `network_runs` count as it goes."""
+
+    def __init__(self, maker: MatteMaker, stabilizer: Stabilizer, pace: Pace, meter: Meter) -> None:
+        self._maker, self._stabilizer, self._pace, self._meter = maker, stabilizer, pace, meter
+        self.cuts = self.network_runs = 0
+
+    def mattes(self, events: Iterable[Frame | Packet]) -> Iterator[_Matted]:
+        """Each frame with its steady matte, in order, packets between them where they were."""
+        if self._pace.live:
+            return self._steadied(with_late_mattes(self._shown(events), self._see))
+        steadied = self._steadied(with_mattes(self._shown(events), self._see, self._pace.streams))
+        return looking_ahead(steadied, self._pace.lookahead) if self._pace.lookahead else steadied
+
+    def _shown(self, events: Iterable[Frame | Packet]) -> Iterator[Shown | Packet]:
+        cuts, motion = CutDetector(), MotionEstimator(onward=self._pace.lookahead > 0)
+        keyframes = Keyframes(self._pace.stride, self._pace.tolerance)
+        for event in events:
+            if isinstance(event, Packet):
+                yield event
+                continue
+            with self._meter.stage("look"):
+                look = self._maker.look(event)
+            with self._meter.stage("motion"):
+                matte = look.matte
+                if cuts.is_cut(matte):
+                    self.cuts += 1
+                    matte = replace(matte, discontinuity=True)
+                matte = motion.step(matte)
+            yield Shown(event, replace(look, matte=matte), keyframes.is_key(matte))
+
+    def _see(self, look: Look) -> Matte:
+        with self._meter.stage("infer"):
+            matte = self._maker.see(look)
+        self.network_runs += 1
+        return matte
+
+    def _steadied(self, events: Iterable[_Matted]) -> Iterator[_Matted]:
+        for event in events:
+            if isinstance(event, Packet):
+                yield event
+                continue
+            frame, matte = event
+            with self._meter.stage("stabilize"):
+                matte = self._stabilizer.step(matte)
+            yield frame, matte

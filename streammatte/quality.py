@@ -1,0 +1,56 @@
+"""`--quality fast|balanced|best`: named bundles of what is done to a matte, measured in docs/benchmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streammatte.config import Settings
+
+__all__ = ["QUALITIES", "Quality", "quality_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """One bundle; a setting of the same name overrides its field."""
+
+    stabilize: str
+    half_life_s: float
+    refine: str
+    refine_steps: int
+    """Of conjugate gradients, for closed-form."""
+    stride: int
+    stride_tolerance: float
+    lookahead: int
+    mirror: bool
+
+
+QUALITIES = {
+    "fast": Quality("motion", 0.16, "guided", 0, 5, 0.35, 0, False),
+    "balanced": Quality("motion", 0.16, "closed-form", 6, 3, 0.12, 0, False),
+    "best": Quality("motion", 0.25, "closed-form", 10, 1, 0.0, 3, True),
+}
+
+_EMA_HALF_LIFE_S = 0.04
+"""An average in place ghosts: a frame or two is all it bears."""
+_PLAIN = Quality("none", 0.16, "none", 0, 1, 0.0, 0, False)
+
+
+def quality_of(settings: Settings, *, live: bool) -> Quality:
+    """The bundle that `settings` name, with what they override in it.
+
+    Without a name: best for files, balanced for live video, which cannot look ahead. `compat` means nothing but the
+    other tool's own arithmetic, unless a setting asks for more.
+    """
+    name = settings.quality or ("balanced" if live else "best")
+    bundle = _PLAIN if settings.compat else QUALITIES[name]
+    stabilize = settings.stabilize or bundle.stabilize
+    return Quality(
+        stabilize=stabilize,
+        half_life_s=settings.half_life_s or (_EMA_HALF_LIFE_S if stabilize == "ema" else bundle.half_life_s),
+        refine=settings.refine or settings.compat or bundle.refine,
+        refine_steps=settings.refine_steps or bundle.refine_steps or QUALITIES["balanced"].refine_steps,
+        stride=settings.stride or bundle.stride,
+        stride_tolerance=bundle.stride_tolerance,
+        lookahead=0 if live else bundle.lookahead if settings.lookahead is None else settings.lookahead,
+        mirror=bundle.mirror if settings.mirror is None else settings.mirror == "on",
+    )
