@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["describe"]
 
-_LIBRARIES = ("av", "numpy", "opencv-python-headless", "openvino", "onnxruntime", "rembg", "pillow")
+_LIBRARIES = ("av", "numpy", "numba", "opencv-python-headless", "openvino", "onnxruntime", "rembg", "pillow")
 _INSTRUCTIONS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 
