@@ -41,7 +41,7 @@ class CutDetector:
 
 
 def _histogram(src: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    counts = cv2.calcHist([src], [0, 1, 2], None, [_BINS] * 3, [0.0, 1.0001] * 3)
+    counts = cv2.calcHist([np.ascontiguousarray(src[::2, ::2])], [0, 1, 2], None, [_BINS] * 3, [0.0, 1.0001] * 3)
     return np.asarray(counts / counts.sum(), np.float32)
 
 

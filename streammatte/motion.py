@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from streammatte.frame import Matte
+from streammatte.kernels.temporal import agreement
 from streammatte.kernels.warping import warp
 
 __all__ = ["MotionEstimator"]
 
 _SIDE_PX = 160
 """The flow's size, at most: finer flow takes longer and steadies a matte no better (measured at 320)."""
-_APART = 0.5
-_APART_SHARE = 0.05
-"""Forward and backward flow may miss each other by this, squared pixels, and by this part of their length."""
 _CHANGE = 0.08
 """Of the picture's range: what a pixel may change by on its way."""
 
@@ -65,20 +63,13 @@ def _reduced(src: _Map) -> _Map:
 
 
 def _trust(flow: _Map, other_way: _Map, there: _Map, here: _Map) -> _Map:
-    trust = _agreement(flow, warp(other_way, flow)) * _sameness(warp(there, flow), here)
-    return np.asarray(trust, np.float32)
+    change = cv2.blur(_difference(warp(there, flow), here), (3, 3))
+    return agreement(flow, warp(other_way, flow), np.asarray(change * np.float32(1 / _CHANGE), np.float32))
 
 
-def _agreement(flow: _Map, back: _Map) -> _Map:
-    apart = np.square(flow + back).sum(axis=2)
-    length = np.square(flow).sum(axis=2) + np.square(back).sum(axis=2)
-    return np.asarray(np.exp(-apart / (_APART + _APART_SHARE * length)), np.float32)
-
-
-def _sameness(carried: _Map, picture: _Map) -> _Map:
-    red, green, blue = cv2.split(cv2.absdiff(carried, picture))
-    change = cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 3))
-    return np.asarray(np.exp(-np.square(change * np.float32(1 / _CHANGE))), np.float32)
+def _difference(one: _Map, other: _Map) -> _Map:
+    red, green, blue = cv2.split(cv2.absdiff(one, other))
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
 
 
 def _sized(values: _Map, matte: Matte) -> _Map:
@@ -88,4 +79,4 @@ def _sized(values: _Map, matte: Matte) -> _Map:
 
 def _grown(flow: _Map, matte: Matte) -> _Map:
     (height, width), (high, wide) = matte.src.shape[:2], flow.shape[:2]
-    return np.asarray(_sized(flow, matte) * np.array([width / wide, height / high], np.float32), np.float32)
+    return _sized(np.asarray(flow * np.array([width / wide, height / high], np.float32), np.float32), matte)

@@ -37,7 +37,13 @@ class FixedGainArithmetic:
             share = host.resize(frame.alpha, *size).astype(np.float32)[..., None] / np.float32(frame.format.peak)
             rgb = np.asarray(rgb * share + _MID_GRAY * (1 - share), np.float32)
         rgb = host.turn(rgb, frame.rotation)
-        return np.asarray(cv2.dnn.blobFromImage((rgb - self._mean) * self._scale), np.float32), rgb
+        return self._normalised(rgb), rgb
+
+    def _normalised(self, rgb: FloatImage) -> npt.NDArray[np.float32]:
+        batch = np.empty((1, 3, *rgb.shape[:2]), np.float32)
+        for plane, out, mean, scale in zip(cv2.split(rgb), batch[0], self._mean, self._scale, strict=True):
+            np.multiply(np.subtract(plane, mean, out=out), scale, out=out)
+        return batch
 
     def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The activation alone; NaN, which no healthy network gives, reads as 0."""

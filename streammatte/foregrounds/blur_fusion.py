@@ -14,16 +14,14 @@ at full size, on soft pixels alone. All of it is linear, so it is done on the st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streammatte.foregrounds.means import LocalMean, Map, box_mean, reduced, small_size, surely
 from streammatte.frame import Frame, PixelFormat, Plane
-from streammatte.kernels.blocks import Blocks
 from streammatte.kernels.boxes import subject_box
+from streammatte.kernels.restoring import restore
 
 __all__ = ["BlurFusionForeground"]
 
@@ -47,36 +45,20 @@ class BlurFusionForeground:
         places = [box.of(i, target) for i in range(target.plane_count)]
         size, lines = small_size(box, frame.height)
         fusion = _Fusion(reduced(alphas[0][places[0]], size) * np.float32(1 / target.peak), lines)
-        edges = [_Edge.of(alpha[place], target) for alpha, place in zip(alphas[:2], places[:2], strict=True)]
-        parts = zip(frame.planes, places, (*edges, edges[-1])[: len(places)], strict=True)
-        return tuple(_estimated(plane, place, fusion, edge, target) for plane, place, edge in parts)
+        parts = zip(frame.planes, alphas, places, strict=True)
+        return tuple(_estimated(plane, alpha, place, fusion, target) for plane, alpha, place in parts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Edge:
-    """Where the planes of one size are opaque, and where soft, inside the box; both chroma planes share one."""
-
-    opaque: npt.NDArray[np.uint8]
-    """(h, w), 255 where alpha is peak, else 0."""
-    soft: Blocks
-    """The pixels for which the equation is solved."""
-    share: npt.NDArray[np.float32]
-    """Their alpha in [0, 1], as `Blocks.take` gives it."""
-
-    @staticmethod
-    def of(alpha: Plane, target: PixelFormat) -> _Edge:
-        soft = Blocks.of(np.asarray(cv2.inRange(alpha, target.peak * _FAINT, target.peak - 1), np.uint8))
-        share = soft.take(alpha) * np.float32(1 / target.peak)
-        return _Edge(np.asarray(cv2.inRange(alpha, target.peak, target.peak), np.uint8), soft, share)
-
-
-def _estimated(plane: Plane, place: tuple[slice, slice], fusion: _Fusion, edge: _Edge, target: PixelFormat) -> Plane:
+def _estimated(plane: Plane, alpha: Plane, place: tuple[slice, slice], fusion: _Fusion, target: PixelFormat) -> Plane:
     """F of one component: the subject's mean colour outside the box."""
-    front, back, far = fusion.means(reduced(plane[place], fusion.size))
+    inside = plane[place]
+    front, back, far = fusion.means(reduced(inside, fusion.size))
     restored = np.empty_like(plane)
-    if edge.opaque.shape != plane.shape:
+    if inside.shape != plane.shape:
         restored.fill(min(max(round(far), 0), target.peak))
-    _restore(plane[place], edge, front, back, target, restored[place])
+    height, width = inside.shape
+    cv2.resize(_samples(front, target), (width, height), dst=restored[place], interpolation=cv2.INTER_LINEAR)
+    restore(inside, alpha[place], back, target.peak * _FAINT, target.peak, restored[place])
     return restored
 
 
@@ -113,24 +95,6 @@ class _Fusion:
 
     def _grown(self, value: Map) -> Map:
         return np.asarray(cv2.resize(value, self.size, interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _restore(plane: Plane, edge: _Edge, front: Map, back: Map, target: PixelFormat, out: Plane) -> None:
-    """F at full size, into `out`: the source where alpha is peak, the equation on soft pixels, F^ where alpha is 0."""
-    height, width = plane.shape
-    cv2.resize(_samples(front, target), (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
-    cv2.copyTo(plane, edge.opaque, out)
-    # B^ is so smooth that one value a run will do.
-    runs = cv2.resize(back, (width // edge.soft.run_px, height), interpolation=cv2.INTER_LINEAR)
-    behind = runs[edge.soft.rows, edge.soft.columns][:, None]
-    fused = edge.soft.take(out).astype(np.float32)
-    left = fused - behind
-    left *= edge.share
-    left += behind  # what the two means make of this pixel
-    np.subtract(edge.soft.take(plane), left, out=left)
-    left *= edge.share
-    fused += left
-    edge.soft.put(out, _samples(fused, target))
 
 
 def _samples(values: npt.NDArray[np.float32], target: PixelFormat) -> Plane:

@@ -31,11 +31,15 @@ def grow(coefficients: npt.NDArray[np.float32], frame: Frame) -> Plane:
     return cast(Plane, out)
 
 
+_TRACE = np.float32(1.5 / 255)
+"""Where colour decides, less than this is noise of the fit: it would be seen by nobody, and worked on by all."""
+
+
 @compiled
 def _grow(maps: Any, luma: Any, first: Any, second: Any, log2_w: Any, log2_h: Any, peak: Any, out: Any) -> None:
     height, width = out.shape
     high, wide = maps.shape[1], maps.shape[2]
-    cell, share, starts = _columns(width, wide)
+    share, starts = _columns(width, wide)
     rows = np.empty((4, wide + 1), np.float32)
     kinds = np.empty(wide, np.uint8)
     at = -1
@@ -64,25 +68,24 @@ def _grow(maps: Any, luma: Any, first: Any, second: Any, log2_w: Any, log2_h: An
             elif kinds[begin] == _FULL:
                 line[left:right] = peak
             elif kinds[begin] == _FLAT:
-                _flat(rows[3], cell, share, peak, left, right, line)
+                _flat(rows[3], share, starts, peak, begin, end, line)
             else:
-                _color(rows, cell, share, peak, left, right, luma_line, first_line, second_line, log2_w, line)
+                _color(rows, share, starts, peak, begin, end, luma_line, first_line, second_line, log2_w, line)
             begin = end
 
 
 @compiled
-def _columns(width: Any, wide: Any) -> tuple[Any, Any, Any]:
-    """For each pixel of a row its cell and where in the cell it lies; for each cell its first pixel."""
-    cell, share = np.empty(width, np.int32), np.empty(width, np.float32)
+def _columns(width: Any, wide: Any) -> tuple[Any, Any]:
+    """For each pixel of a row where in its cell it lies; for each cell its first pixel."""
+    share = np.empty(width, np.float32)
     starts = np.full(wide + 1, width, np.int32)
     for x in range(width - 1, -1, -1):
         place = min(max((x + 0.5) * wide / width - 0.5, 0.0), wide - 1.0)
-        cell[x] = int(place)
-        share[x] = place - cell[x]
-        starts[cell[x]] = x
+        share[x] = place - int(place)
+        starts[int(place)] = x
     for i in range(wide - 1, -1, -1):  # cells without a pixel, where the frame is the smaller one
         starts[i] = min(starts[i], starts[i + 1])
-    return cell, share, starts
+    return share, starts
 
 
 @compiled
@@ -107,36 +110,43 @@ def _classify(maps: Any, top: Any, low: Any, half: Any, kinds: Any) -> None:
 
 
 @compiled
-def _flat(offsets: Any, cell: Any, share: Any, peak: Any, left: Any, right: Any, line: Any) -> None:
-    for x in range(left, right):
-        i = cell[x]
-        value = offsets[i] + share[x] * (offsets[i + 1] - offsets[i])
-        line[x] = min(max(value * peak + np.float32(0.5), np.float32(0)), peak)
+def _flat(offsets: Any, share: Any, starts: Any, peak: Any, begin: int, end: int, line: Any) -> None:
+    for i in range(begin, end):
+        base, rise = offsets[i] * peak + np.float32(0.5), (offsets[i + 1] - offsets[i]) * peak
+        for x in range(starts[i], starts[i + 1]):
+            line[x] = min(max(base + share[x] * rise, np.float32(0)), peak)
 
 
 @compiled
 def _color(
     rows: Any,
-    cell: Any,
     share: Any,
+    starts: Any,
     peak: Any,
-    left: Any,
-    right: Any,
+    begin: int,
+    end: int,
     luma: Any,
     first: Any,
     second: Any,
-    log2_w: Any,
+    log2_w: int,
     line: Any,
 ) -> None:
-    last = first.size - 1
-    for x in range(left, right):
-        i, t = cell[x], share[x]
-        near = x >> log2_w
-        beside = min(near + (x & log2_w), last)
-        u = (np.float32(first[near]) + np.float32(first[beside])) * np.float32(0.5)
-        v = (np.float32(second[near]) + np.float32(second[beside])) * np.float32(0.5)
-        value = rows[3, i] + t * (rows[3, i + 1] - rows[3, i])
-        value += (rows[0, i] + t * (rows[0, i + 1] - rows[0, i])) * np.float32(luma[x])
-        value += (rows[1, i] + t * (rows[1, i + 1] - rows[1, i])) * u
-        value += (rows[2, i] + t * (rows[2, i + 1] - rows[2, i])) * v
-        line[x] = min(max(value * peak + np.float32(0.5), np.float32(0)), peak)
+    """Cell by cell: what is the same for all pixels of one stays in registers."""
+    last, half = first.size - 1, np.float32(0.5)
+    trace, most = _TRACE * peak, peak - _TRACE * peak
+    for i in range(begin, end):
+        a, b, c, d = rows[0, i] * peak, rows[1, i] * peak * half, rows[2, i] * peak * half, rows[3, i] * peak
+        da, db = rows[0, i + 1] * peak - a, rows[1, i + 1] * peak * half - b
+        dc, dd = rows[2, i + 1] * peak * half - c, rows[3, i + 1] * peak - d
+        for x in range(starts[i], starts[i + 1]):
+            t = share[x]
+            near = x >> log2_w
+            beside = min(near + (x & log2_w), last)
+            u = np.float32(first[near]) + np.float32(first[beside])
+            v = np.float32(second[near]) + np.float32(second[beside])
+            value = d + t * dd + (a + t * da) * np.float32(luma[x]) + (b + t * db) * u + (c + t * dc) * v
+            if value < trace:
+                value = np.float32(0)
+            if value > most:
+                value = peak
+            line[x] = value + half

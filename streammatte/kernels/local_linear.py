@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from streammatte.kernels.compiled import compiled
 
-__all__ = ["Windows", "fit", "solve"]
+__all__ = ["Windows", "evaluate", "fit", "mix", "solve"]
 
 _Map: TypeAlias = npt.NDArray[np.float32]
 
 _BREAKDOWN = 1e-20
+_LEAST = np.float32(1e-6)
+"""A change of a thousandth of alpha counts half, whatever the doubt."""
 
 
 class Windows:
@@ -53,6 +55,63 @@ def solve(windows: Windows, prior: _Map, weight: _Map, start: _Map, iterations: 
         windows.guide, windows.mean, windows.inverse, windows.radius_px, prior, weight, found, iterations
     )
     return found
+
+
+def evaluate(coefficients: _Map, guide: _Map) -> _Map:
+    """a . guide + b, (h, w), of coefficients (4, h, w)."""
+    out = np.empty(guide.shape[1:], np.float32)
+    _evaluate(coefficients, guide, out)
+    return out
+
+
+def mix(
+    slopes: _Map,
+    guide: _Map,
+    pha: _Map,
+    value: _Map,
+    share: _Map,
+    doubt: _Map,
+    weights: _Map,
+    middle: np.float32,
+    out: npt.NDArray[np.float32],
+) -> None:
+    """Into `out` (4, h, w) coefficients, of samples, that give `pha` + share * certainty * (`value` - `pha`).
+
+    They have the detail of `slopes` . guide, where a guide is (sample - `middle`) * its weight. The certainty of a
+    change d is d^2 / (d^2 + doubt (2 pha - 1)^2).
+    """
+    _mix(slopes, guide, pha, value, share, doubt, weights, middle, out)
+
+
+@compiled
+def _evaluate(coefficients: Any, guide: Any, out: Any) -> None:
+    height, width = out.shape
+    for y in range(height):
+        for x in range(width):
+            value = coefficients[0, y, x] * guide[0, y, x] + coefficients[1, y, x] * guide[1, y, x]
+            out[y, x] = value + coefficients[2, y, x] * guide[2, y, x] + coefficients[3, y, x]
+
+
+@compiled
+def _mix(
+    slopes: Any, guide: Any, pha: Any, value: Any, share: Any, doubt: Any, weights: Any, middle: Any, out: Any
+) -> None:
+    height, width = pha.shape
+    for y in range(height):
+        for x in range(width):
+            before = pha[y, x]
+            change = value[y, x] - before
+            square, sure = change * change, np.float32(2) * before - np.float32(1)
+            part = share[y, x] * square / (square + doubt[y, x] * sure * sure + _LEAST)
+            offset = value[y, x] - before
+            for c in range(3):
+                slope = slopes[c, y, x]
+                offset -= slope * guide[c, y, x]
+                out[c, y, x] = part * slope * weights[c]
+            shifted = np.float32(0)
+            for c in range(3):
+                shifted += out[c, y, x] * middle
+            out[3, y, x] = before + part * offset - shifted
 
 
 @compiled

@@ -22,7 +22,7 @@ from streammatte.refiners.local_color import Scene, applied, scene
 
 __all__ = ["ClosedFormRefiner"]
 
-_PRIOR = 0.015
+_PRIOR = 0.01
 """Weight of the network's alpha against the picture, where it is sure; `_LEAST_PRIOR` of it where it is not."""
 _LEAST_PRIOR = 0.02
 _OUTSIDE = 5.0
@@ -43,7 +43,7 @@ class _Carried:
 class ClosedFormRefiner:
     """`iterations` steps a frame. Holds the last solution, which it drops at a discontinuity and at another size."""
 
-    def __init__(self, iterations: int = 6, lines: int = 180) -> None:
+    def __init__(self, iterations: int = 7, lines: int = 160) -> None:
         self._iterations, self._lines = iterations, lines
         self._last: _Map | None = None
 

@@ -17,11 +17,12 @@ import numpy.typing as npt
 from streammatte.frame import Frame, Matte, Plane
 from streammatte.kernels import host
 from streammatte.kernels.growing import grow
-from streammatte.kernels.local_linear import Windows, fit
+from streammatte.kernels.local_linear import Windows, evaluate, fit, mix
 
 __all__ = ["Scene", "applied", "scene"]
 
-_LINES = 180
+_LINES = 160
+_UNIT_LINES = 180
 """Sizes below are in pixels of a picture with this many lines."""
 _RADIUS_PX = 5
 _EPSILON = 2e-6
@@ -33,9 +34,8 @@ _NEAR_PX = 2
 _FAR_PX = 12
 _WIDE_PX = 2
 _FADE_PX = 1.5
-_DOUBT = 0.85
+_DOUBT = 0.75
 """How many standard deviations of the fit a change must have to count, where the network was sure."""
-_LEAST = 1e-6
 
 _Map: TypeAlias = npt.NDArray[np.float32]
 
@@ -56,7 +56,7 @@ class Scene:
 def scene(matte: Matte, frame: Frame, lines: int = _LINES) -> Scene | None:
     """The scene on `lines` lines, or the frame's own if fewer; None where no alpha is soft."""
     lines = min(lines, frame.width, frame.height)
-    scale, unit = lines / min(frame.width, frame.height), lines / _LINES
+    scale, unit = lines / min(frame.width, frame.height), lines / _UNIT_LINES
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
     pha = np.asarray(np.clip(host.resize(matte.pha, width, height), 0, 1), np.float32)
     band = _band(pha, unit)
@@ -105,25 +105,16 @@ def applied(part: Scene, found: _Map | None, frame: Frame) -> Plane:
     """
     pha = np.ascontiguousarray(part.pha[part.box])
     slopes = fit(part.windows, pha if found is None else found)
-    slopes, offset = slopes[:3], slopes[3]
-    explained = np.einsum("chw,chw->hw", slopes, part.windows.guide)
-    value = explained + offset if found is None else found
-    mix = part.band * _significance(value - pha, explained + offset - pha, pha, part.windows.radius_px)
+    smooth = evaluate(slopes, part.windows.guide)
+    value = smooth if found is None else found
+    side = 2 * part.windows.radius_px + 1
+    apart = smooth - pha
+    doubt = cv2.blur(apart * apart, (side, side), borderType=cv2.BORDER_REFLECT) * np.float32(_DOUBT * _DOUBT)
     coefficients = np.zeros((4, *part.pha.shape), np.float32)
     coefficients[3] = part.pha
+    channels = len(frame.planes)
+    weights = np.array([_weight(frame, index) if index < channels else 0 for index in range(3)], np.float32)
+    middle = np.float32(frame.format.peak / 2)
     inside = coefficients[(slice(None), *part.box)]
-    inside[3] += mix * (value - explained - pha)
-    for index in range(len(frame.planes)):
-        weight = _weight(frame, index)
-        inside[index] = mix * slopes[index] * weight
-        inside[3] -= inside[index] * np.float32(frame.format.peak / 2)
+    mix(slopes, part.windows.guide, pha, value, part.band, np.asarray(doubt, np.float32), weights, middle, inside)
     return grow(coefficients, frame)
-
-
-def _significance(change: _Map, unexplained: _Map, pha: _Map, radius_px: int) -> _Map:
-    side = 2 * radius_px + 1
-    variance = cv2.blur(unexplained * unexplained, (side, side), borderType=cv2.BORDER_REFLECT)
-    sure = np.square(2 * pha - 1)
-    square = change * change
-    doubt = square + np.float32(_DOUBT * _DOUBT) * sure * variance + np.float32(_LEAST)
-    return np.asarray(square / doubt, np.float32)

@@ -10,12 +10,10 @@ import numpy.typing as npt
 
 from streammatte.errors import ConfigError
 from streammatte.frame import Matte
+from streammatte.kernels.temporal import average
 from streammatte.kernels.warping import warp
 
 __all__ = ["MotionStabilizer"]
-
-_HOLD = 0.9
-"""How much of a certain past outweighs an uncertain present, where the motion is trusted."""
 
 _Map: TypeAlias = npt.NDArray[np.float32]
 
@@ -46,11 +44,7 @@ class MotionStabilizer:
         if carried is None or elapsed_s <= 0:
             self._average, self._trust = matte.pha, np.ones_like(matte.pha)
             return matte
-        keep = np.float32(0.5 ** (elapsed_s / self._half_life_s)) * self._trust
-        gain = np.abs(2 * matte.pha - 1) - np.abs(2 * carried - 1)
-        keep *= 1 - np.maximum(gain, 0)
-        keep += (1 - keep) * self._trust * np.float32(_HOLD) * np.maximum(-gain, 0)
-        self._average = np.asarray(matte.pha + keep * (carried - matte.pha), np.float32)
+        self._average = average(matte.pha, carried, self._trust, 0.5 ** (elapsed_s / self._half_life_s))
         self._trust = np.ones_like(matte.pha)
         return replace(matte, pha=self._average)
 
