@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
@@ -55,10 +56,16 @@ class Inference:
 
     def mattes(self, events: Iterable[Frame | Packet]) -> Iterator[_Matted]:
         """Each frame with its steady matte, in order, packets between them where they were."""
+        with closing(self._seen(events)) as seen:  # also where a stabilizer fails: the network's threads end here
+            steadied = self._steadied(seen)
+            ahead = 0 if self._pace.live else self._pace.lookahead
+            yield from looking_ahead(steadied, ahead) if ahead else steadied
+
+    def _seen(self, events: Iterable[Frame | Packet]) -> Generator[_Matted, None, None]:
+        shown = self._shown(events)
         if self._pace.live:
-            return self._steadied(with_late_mattes(self._shown(events), self._see))
-        steadied = self._steadied(with_mattes(self._shown(events), self._see, self._pace.streams))
-        return looking_ahead(steadied, self._pace.lookahead) if self._pace.lookahead else steadied
+            return with_late_mattes(shown, self._see)
+        return with_mattes(shown, self._see, self._pace.streams)
 
     def _shown(self, events: Iterable[Frame | Packet]) -> Iterator[Shown | Packet]:
         cuts, motion = CutDetector(), MotionEstimator(onward=self._pace.lookahead > 0)

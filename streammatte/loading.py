@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from streammatte import registry
 from streammatte.catalog import Int8Spec, Model
-from streammatte.engine_cache import EngineCache
 from streammatte.errors import RuntimeUnavailable, first_line
+from streammatte.int8 import Verdict, applied_calibration, quantized
 from streammatte.parity import Difference, compare, parity_batches
 from streammatte.ports import Precision, Runtime, Session
-from streammatte.quantization.calibration import read_calibration
-from streammatte.quantization.qdq import BUILDER, quantize
 from streammatte.weights.cache import Weights, cache_dir, sha256_of
 
 __all__ = ["Loaded", "load_session"]
@@ -25,17 +22,29 @@ class Loaded:
 
     session: Session
     fallbacks: tuple[str, ...]
+    parity: Difference | None = None
+    """How far an int8 session is from f32 on the parity pictures; None for other precisions."""
 
 
 def load_session(
-    model: Model, weights: Weights, *, runtime: str, precision: str, require: str | None, streams: int = 1
+    model: Model,
+    weights: Weights,
+    *,
+    runtime: str,
+    precision: str,
+    require: str | None,
+    streams: int = 1,
+    calibration: Path | None = None,
+    cache: Path | None = None,
 ) -> Loaded:
     """The first runtime and precision that work, best first; `runtime` and `precision` are auto or a name.
 
-    With `require` only that runtime is tried. Raises RuntimeUnavailable with every reason, ConfigError.
+    With `require` only that runtime is tried. int8 goes by `calibration`, else by the user's own, else by the shipped
+    one. Engines are kept in `cache`, else in the user's. Raises RuntimeUnavailable with every reason, ConfigError.
     """
     _check_required(require)
     wanted = require or runtime
+    how = _How(model, weights, streams, calibration, cache or cache_dir())
     reasons: dict[str, str] = {}
     for name in list(registry.RUNTIMES) if wanted == "auto" else [wanted]:
         candidate: Runtime = registry.load(registry.RUNTIMES, name, "--runtime")()
@@ -45,14 +54,14 @@ def load_session(
             continue
         for chosen in _precisions(candidate, model, precision):
             try:
-                session = _load(candidate, model, weights, chosen, streams)
+                loaded = how.load_int8(candidate) if chosen == "int8" else how.load_float(candidate, chosen)
             except RuntimeUnavailable as error:
                 reasons[f"{name} {chosen}"] = error.reasons.get(name, str(error))
             except Exception as error:  # whatever a library raises is that library's reason
                 reasons[f"{name} {chosen}"] = f"failed to load: {first_line(error)}"
             else:
                 passed = (f"{who} passed over: {why}" for who, why in reasons.items())
-                return Loaded(session, (*passed, *session.info.notes))
+                return Loaded(loaded.session, (*passed, *loaded.fallbacks), loaded.parity)
     raise RuntimeUnavailable(f"no runtime can run {model.name} in precision {precision}", reasons)
 
 
@@ -70,62 +79,57 @@ def _precisions(candidate: Runtime, model: Model, asked: str) -> tuple[Precision
     return (asked,)  # type: ignore[return-value]  # checked by config.Settings
 
 
-def _load(candidate: Runtime, model: Model, weights: Weights, precision: Precision, streams: int) -> Session:
-    index = model.output.index
-    if precision != "int8":
-        return candidate.load(
-            weights.path, weights.sha256, output=index, precision=precision, cache=cache_dir(), streams=streams
-        )
-    if model.int8 is None:
-        raise RuntimeUnavailable("int8", {candidate.name: f"{model.name} has no int8 calibration"})
-    path = _quantized(model.int8, weights)
-    sha256 = sha256_of(path)
-    session = candidate.load(path, sha256, output=index, precision=precision, cache=cache_dir(), streams=streams)
-    apart = _difference(candidate, model, weights, session, sha256)
-    if not apart.within(model.int8.max_mean, model.int8.max_p99):
-        why = f"too far from f32: mean {apart.mean:.4f}, p99 {apart.p99:.3f}, max {apart.max:.3f} of alpha"
-        raise RuntimeUnavailable("int8", {candidate.name: why})
-    return session
+def _check_near(apart: Difference, spec: Int8Spec, runtime: str) -> None:
+    if not apart.within(spec.max_mean, spec.max_p99):
+        raise RuntimeUnavailable("int8", {runtime: f"too far from f32: {apart}"})
 
 
-def _quantized(spec: Int8Spec, weights: Weights) -> Path:
-    """The Q/DQ network of `weights` in the engine cache, built where it is not there."""
-    key = {"of": weights.sha256, "calibration_sha256": sha256_of(spec.calibration), "builder": BUILDER}
-    store = EngineCache(cache_dir() / "engines", key, ".onnx")
-    found = store.load(lambda path: path)
-    if found is None:
-        store.store(lambda path: _build(spec, weights, path))
-        found = store.load(lambda path: path)
-    if found is None:
-        raise OSError(store.note)
-    return found
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What is to be loaded, whichever runtime does it."""
 
+    model: Model
+    weights: Weights
+    streams: int
+    calibration: Path | None
+    cache: Path
 
-def _build(spec: Int8Spec, weights: Weights, path: Path) -> None:
-    import onnx
+    def load_float(self, candidate: Runtime, precision: Precision) -> Loaded:
+        session = self._load(candidate, self.weights.path, self.weights.sha256, precision)
+        return Loaded(session, session.info.notes)
 
-    calibration = read_calibration(spec.calibration)
-    if calibration.onnx_sha256 != weights.sha256:
-        raise ValueError(f"{spec.calibration.name} was measured on other weights")
-    onnx.save(quantize(onnx.load(weights.path), calibration), path)
+    def load_int8(self, candidate: Runtime) -> Loaded:
+        """Raises RuntimeUnavailable for an engine that is too far from f32, without loading it where that is known."""
+        spec, note = self.model.int8, None
+        if spec is None:
+            raise RuntimeUnavailable("int8", {candidate.name: f"{self.model.name} has no int8 calibration"})
+        calibration = self.calibration
+        if calibration is None:
+            calibration, note = applied_calibration(self.model, spec, self.weights)
+        network = quantized(calibration, self.weights, self.cache)
+        sha256 = sha256_of(network)
+        verdict = Verdict(sha256, self.weights, *candidate.identity(), self.cache)
+        apart = verdict.known()
+        if apart is not None:
+            _check_near(apart, spec, candidate.name)
+        session = self._load(candidate, network, sha256, "int8")
+        if apart is None:
+            apart = self._difference(candidate, session)
+            verdict.remember(apart)
+            _check_near(apart, spec, candidate.name)
+        notes = session.info.notes if note is None else (note, *session.info.notes)
+        return Loaded(session, notes, apart)
 
+    def _load(self, candidate: Runtime, onnx: Path, sha256: str, precision: Precision) -> Session:
+        index = self.model.output.index
+        return candidate.load(onnx, sha256, output=index, precision=precision, cache=self.cache, streams=self.streams)
 
-def _difference(candidate: Runtime, model: Model, weights: Weights, session: Session, sha256: str) -> Difference:
-    """How far the int8 session is from f32 on the parity pictures; measured once per engine, then remembered."""
-    info = session.info
-    key = {"parity_of": sha256, "with": weights.sha256, "runtime": info.runtime, "device": info.device}
-    store = EngineCache(cache_dir() / "engines", key, ".parity")
-    known = store.load(lambda path: Difference(**json.loads(path.read_text(encoding="utf-8"))))
-    if known is not None:
-        return known
-    # Not kept in the engine cache: it is needed this once.
-    index = model.output.index
-    reference = candidate.load(weights.path, weights.sha256, output=index, precision="f32", cache=None)
-    measured = compare(reference, session, parity_batches(model.input))
-    reference.close()
-    store.store(lambda path: _write(path, measured))
-    return measured
-
-
-def _write(path: Path, measured: Difference) -> None:
-    path.write_text(json.dumps(asdict(measured)) + "\n", encoding="utf-8")
+    def _difference(self, candidate: Runtime, session: Session) -> Difference:
+        """How far `session` is from f32 on the parity pictures."""
+        # Not kept in the cache: it is needed this once.
+        index, weights = self.model.output.index, self.weights
+        reference = candidate.load(weights.path, weights.sha256, output=index, precision="f32", cache=None)
+        try:
+            return compare(reference, session, parity_batches(self.model.input))
+        finally:
+            reference.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -29,10 +29,11 @@ class Shown:
 
 _Event: TypeAlias = Shown | Packet
 _See: TypeAlias = Callable[[Look], Matte]
+_Matted: TypeAlias = Generator[tuple[Frame, Matte] | Packet, None, None]
 _Waiting: TypeAlias = Packet | tuple[Frame, "Future[Matte] | Matte"]
 
 
-def with_mattes(events: Iterable[_Event], see: _See, streams: int) -> Iterator[tuple[Frame, Matte] | Packet]:
+def with_mattes(events: Iterable[_Event], see: _See, streams: int) -> _Matted:
     """Each frame with its matte, unseen where it is no keyframe, and packets between them where they were.
 
     `see` is called from `streams` threads; up to one more keyframe than that, and the frames between, are held.
@@ -68,7 +69,7 @@ def _finished(waiting: _Waiting) -> tuple[Frame, Matte] | Packet:
     return frame, matte.result() if isinstance(matte, Future) else matte
 
 
-def with_late_mattes(events: Iterable[_Event], see: _See) -> Iterator[tuple[Frame, Matte] | Packet]:
+def with_late_mattes(events: Iterable[_Event], see: _See) -> _Matted:
     """Each frame at once, never waiting for the network but where nothing is known: at the start and after a cut.
 
     The network sees one frame at a time. Its matte is given with the first frame after it is done, carried there along
@@ -98,7 +99,7 @@ class _Late:
             if self._pending is not None:
                 self._pending.cancel()
             self._pending = None
-            return self._see(shown.look)
+            return self._pool.submit(self._see, shown.look).result()  # after what it is still busy with
         self._way = now.flow if self._way is None else np.asarray(warp(self._way, now.flow) + now.flow, np.float32)
         if self._pending is not None and self._pending.done():
             seen = self._pending.result()

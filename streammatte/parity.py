@@ -24,6 +24,9 @@ class Difference:
     p99: float
     max: float
 
+    def __str__(self) -> str:
+        return f"mean {self.mean:.4f}, p99 {self.p99:.3f}, max {self.max:.3f} of alpha"
+
     def within(self, mean: float, p99: float) -> bool:
         """Whether the engine may be trusted; NaN never is."""
         return self.mean <= mean and self.p99 <= p99

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import onnx
 from onnx import TensorProto, helper
 
 import streammatte.catalog
-from streammatte.catalog import Model, read_model
+from streammatte.catalog import Int8Spec, Model, read_model
+from streammatte.quantization.calibration import Calibration, unsigned_up_to, write_calibration
 from streammatte.weights.cache import sha256_of
 
 SIDE = 64
@@ -73,6 +75,14 @@ def make_tiny(folder: Path) -> Path:
 def tiny_model(folder: Path) -> Model:
     """The model that `make_tiny` has put there."""
     return read_model(folder / "tiny.toml")
+
+
+def calibrated_tiny(folder: Path, file: Path, max_mean: float = 0.01, max_p99: float = 0.05) -> Model:
+    """The same model with a calibration, written to `file`, that rounds its (only) activation, the picture."""
+    model = tiny_model(folder)
+    activations = {"rgb": unsigned_up_to(1.0)}
+    write_calibration(file, Calibration(model.sha256, frozenset(), activations, {}, "the tests' pictures", "the tests"))
+    return replace(model, int8=Int8Spec(file, max_mean, max_p99))
 
 
 def _main() -> None:

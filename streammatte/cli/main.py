@@ -11,6 +11,7 @@ import click
 from streammatte.cli.completion import completion
 from streammatte.cli.demo import demo
 from streammatte.cli.doctor import doctor
+from streammatte.cli.engines import engines
 from streammatte.cli.memory import keep_large_blocks
 from streammatte.cli.models import models
 from streammatte.cli.probe import probe
@@ -40,7 +41,7 @@ def cli() -> None:
     """Real-time video matting: `streammatte INPUT [options]` runs; `streammatte run --help` lists the options."""
 
 
-for _command in (run, demo, models, probe, doctor, completion):
+for _command in (run, demo, models, engines, probe, doctor, completion):
     cli.add_command(_command)
 
 

@@ -53,10 +53,10 @@ class FrameProgress:
 class _BarProgress(FrameProgress):
     """A bar with frames a second and the time left: for terminals."""
 
-    def __init__(self, bar: Progress) -> None:
+    def __init__(self, bar: Progress, doing: str) -> None:
         super().__init__(quiet=False)
         self._bar = bar
-        self._task = bar.add_task("matting", total=None, rate="")
+        self._task = bar.add_task(doing, total=None, rate="")
 
     def __call__(self, done: int, expected: int | None) -> None:
         rate = done / max(time.monotonic() - self._started, 1e-6)
@@ -64,7 +64,7 @@ class _BarProgress(FrameProgress):
 
 
 @contextmanager
-def frame_progress(quiet: bool, stream: TextIO = sys.stderr) -> Iterator[FrameProgress]:
+def frame_progress(quiet: bool, stream: TextIO = sys.stderr, doing: str = "matting") -> Iterator[FrameProgress]:
     """Progress fit for where standard error goes."""
     console = Console(file=stream)
     if quiet or not console.is_terminal:
@@ -78,7 +78,7 @@ def frame_progress(quiet: bool, stream: TextIO = sys.stderr) -> Iterator[FramePr
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        yield _BarProgress(bar)
+        yield _BarProgress(bar, doing)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from streammatte.kernels.compiled import compiled
 
-__all__ = ["Windows", "evaluate", "fit", "mix", "solve"]
+__all__ = ["Windows", "fit", "mix", "solve"]
 
 _Map: TypeAlias = npt.NDArray[np.float32]
 
@@ -38,11 +38,11 @@ class Windows:
         _statistics(guide, radius_px, epsilon, self.mean, self.inverse)
 
 
-def fit(windows: Windows, pha: _Map) -> _Map:
-    """(4, h, w): a1, a2, a3, b of `pha` ~ a . guide + b, averaged over the windows that hold each pixel."""
-    averaged, work = np.empty_like(windows.mean), np.empty_like(windows.mean)
-    _fit(windows.guide, windows.mean, windows.inverse, pha, windows.radius_px, work, averaged)
-    return averaged
+def fit(windows: Windows, pha: _Map) -> tuple[_Map, _Map]:
+    """(4, h, w): a1, a2, a3, b of `pha` ~ a . guide + b, averaged over the windows that hold each pixel; and that."""
+    coefficients, smooth = np.empty_like(windows.mean), np.empty_like(pha)
+    _fit(windows.guide, windows.mean, windows.inverse, pha, windows.radius_px, coefficients, smooth)
+    return coefficients, smooth
 
 
 def solve(windows: Windows, prior: _Map, weight: _Map, start: _Map, iterations: int) -> _Map:
@@ -55,13 +55,6 @@ def solve(windows: Windows, prior: _Map, weight: _Map, start: _Map, iterations: 
         windows.guide, windows.mean, windows.inverse, windows.radius_px, prior, weight, found, iterations
     )
     return found
-
-
-def evaluate(coefficients: _Map, guide: _Map) -> _Map:
-    """a . guide + b, (h, w), of coefficients (4, h, w)."""
-    out = np.empty(guide.shape[1:], np.float32)
-    _evaluate(coefficients, guide, out)
-    return out
 
 
 def mix(
@@ -81,15 +74,6 @@ def mix(
     change d is d^2 / (d^2 + doubt (2 pha - 1)^2).
     """
     _mix(slopes, guide, pha, value, share, doubt, weights, middle, out)
-
-
-@compiled
-def _evaluate(coefficients: Any, guide: Any, out: Any) -> None:
-    height, width = out.shape
-    for y in range(height):
-        for x in range(width):
-            value = coefficients[0, y, x] * guide[0, y, x] + coefficients[1, y, x] * guide[1, y, x]
-            out[y, x] = value + coefficients[2, y, x] * guide[2, y, x] + coefficients[3, y, x]
 
 
 @compiled
@@ -115,42 +99,34 @@ def _mix(
 
 
 @compiled
-def _rows(values: Any, radius: Any, out: Any) -> None:
-    """Means of four planes along rows. Four sums run side by side, since each waits for its own last addition."""
-    height, width = values.shape[1], values.shape[2]
-    inner = max(min(radius, width), width - radius - 1)
-    for y in range(height):
-        p, q, r, s = values[0, y], values[1, y], values[2, y], values[3, y]
-        a = b = c = d = np.float64(0.0)
-        for x in range(min(radius, width)):
-            a += p[x]
-            b += q[x]
-            c += r[x]
-            d += s[x]
-        for x in range(width):
-            if x < width - radius:
-                a += p[x + radius]
-                b += q[x + radius]
-                c += r[x + radius]
-                d += s[x + radius]
-            share = 1.0 / (min(x + radius, width - 1) - max(x - radius, 0) + 1)
-            out[0, y, x], out[1, y, x], out[2, y, x], out[3, y, x] = a * share, b * share, c * share, d * share
-            if x >= radius:
-                break
-        full = 1.0 / (2 * radius + 1)
-        for x in range(radius + 1, inner + 1):
-            a += np.float64(p[x + radius]) - p[x - radius - 1]
-            b += np.float64(q[x + radius]) - q[x - radius - 1]
-            c += np.float64(r[x + radius]) - r[x - radius - 1]
-            d += np.float64(s[x + radius]) - s[x - radius - 1]
-            out[0, y, x], out[1, y, x], out[2, y, x], out[3, y, x] = a * full, b * full, c * full, d * full
-        for x in range(max(inner + 1, radius + 1), width):
-            a -= p[x - radius - 1]
-            b -= q[x - radius - 1]
-            c -= r[x - radius - 1]
-            d -= s[x - radius - 1]
-            share = 1.0 / (width - 1 - (x - radius) + 1)
-            out[0, y, x], out[1, y, x], out[2, y, x], out[3, y, x] = a * share, b * share, c * share, d * share
+def _shares(length: int, radius: int) -> Any:
+    """1 / the pixels in a window around each place of a row, which ends at the border."""
+    shares = np.empty(length, np.float64)
+    for x in range(length):
+        shares[x] = 1.0 / (min(x + radius, length - 1) - max(x - radius, 0) + 1)
+    return shares
+
+
+@compiled
+def _row_means(values: Any, radius: int, shares: Any, out: Any) -> None:
+    """Means of four rows (4, w). Four sums run side by side, since each waits for its own last addition."""
+    width = values.shape[1]
+    p, q, r, s = values[0], values[1], values[2], values[3]
+    a = b = c = d = np.float64(0.0)
+    for x in range(-radius, width):
+        new, old = x + radius, x - radius - 1
+        if old >= 0 and new < width:
+            a += np.float64(p[new]) - np.float64(p[old])
+            b += np.float64(q[new]) - np.float64(q[old])
+            c += np.float64(r[new]) - np.float64(r[old])
+            d += np.float64(s[new]) - np.float64(s[old])
+        elif new < width:
+            a, b, c, d = a + p[new], b + q[new], c + r[new], d + s[new]
+        elif old >= 0:
+            a, b, c, d = a - p[old], b - q[old], c - r[old], d - s[old]
+        if x >= 0:
+            share = shares[x]
+            out[0, x], out[1, x], out[2, x], out[3, x] = a * share, b * share, c * share, d * share
 
 
 @compiled
@@ -178,7 +154,9 @@ def _columns(values: Any, radius: Any, out: Any) -> None:
 @compiled
 def _box(values: Any, radius: Any, out: Any) -> None:
     """The mean of four planes over a square window. `values` is overwritten."""
-    _rows(values, radius, out)
+    shares = _shares(values.shape[2], radius)
+    for y in range(values.shape[1]):
+        _row_means(values[:, y], radius, shares, out[:, y])
     values[:] = out
     _columns(values, radius, out)
 
@@ -223,46 +201,80 @@ def _statistics(guide: Any, radius: Any, epsilon: Any, mean: Any, inverse: Any) 
 
 
 @compiled
-def _fit(guide: Any, mean: Any, inverse: Any, pha: Any, radius: Any, work: Any, out: Any) -> None:
-    """a and b of every window (eq. 14, 15), then their means over the windows that hold a pixel (eq. 16)."""
-    height, width = pha.shape
-    for y in range(height):
-        for x in range(width):
-            p = pha[y, x]
-            work[0, y, x] = p * guide[0, y, x]
-            work[1, y, x] = p * guide[1, y, x]
-            work[2, y, x] = p * guide[2, y, x]
-            work[3, y, x] = p
-    _box(work, radius, out)
-    for y in range(height):
-        for x in range(width):
-            m = out[3, y, x]
-            u, v, w = mean[0, y, x], mean[1, y, x], mean[2, y, x]
-            i, j, k = out[0, y, x] - u * m, out[1, y, x] - v * m, out[2, y, x] - w * m
-            a = inverse[0, y, x] * i + inverse[1, y, x] * j + inverse[2, y, x] * k
-            b = inverse[1, y, x] * i + inverse[3, y, x] * j + inverse[4, y, x] * k
-            c = inverse[2, y, x] * i + inverse[4, y, x] * j + inverse[5, y, x] * k
-            work[0, y, x] = a
-            work[1, y, x] = b
-            work[2, y, x] = c
-            work[3, y, x] = m - a * u - b * v - c * w
-    _box(work, radius, out)
+def _replace(sums: Any, rows: Any, slot: int, row: Any, leaves: bool, enters: bool) -> None:
+    """Take the row in `slot` out of the sums where it `leaves`, put `row` there and into them where it `enters`."""
+    for c in range(4):
+        for x in range(sums.shape[1]):
+            if leaves:
+                sums[c, x] -= rows[slot, c, x]
+            if enters:
+                rows[slot, c, x] = row[c, x]
+                sums[c, x] += row[c, x]
 
 
 @compiled
-def _product(
-    guide: Any, mean: Any, inverse: Any, radius: Any, weight: Any, values: Any, work: Any, fitted: Any, out: Any
-) -> Any:
+def _fit(guide: Any, mean: Any, inverse: Any, values: Any, radius: int, coefficients: Any, smooth: Any) -> None:
+    """a and b of every window (eq. 14, 15), their means over the windows that hold a pixel (eq. 16), a . guide + b.
+
+    One pass in which a row of products enters, one of windows is solved `radius` rows behind it, and one of means is
+    done `radius` rows behind that: what lies between stays in the processor's cache. `coefficients` may have no rows.
+    """
+    height, width = values.shape
+    side = 2 * radius + 1
+    products, solved, row = np.empty((4, width), np.float32), np.empty((4, width), np.float32), mean[:, 0].copy()
+    entered, windows = np.empty((side, 4, width), np.float32), np.empty((side, 4, width), np.float32)
+    entered_sum, windows_sum = np.zeros((4, width), np.float64), np.zeros((4, width), np.float64)
+    across, down = _shares(width, radius), _shares(height, radius)
+    keep = coefficients.shape[1] > 0
+    for y in range(height + 2 * radius):
+        if y < height:
+            for x in range(width):
+                p = values[y, x]
+                products[0, x] = p * guide[0, y, x]
+                products[1, x] = p * guide[1, y, x]
+                products[2, x] = p * guide[2, y, x]
+                products[3, x] = p
+            _row_means(products, radius, across, row)
+        _replace(entered_sum, entered, y % side, row, y >= side, y < height)
+        center = y - radius
+        if 0 <= center < height:
+            share = np.float32(down[center])
+            for x in range(width):
+                m = np.float32(entered_sum[3, x]) * share
+                u, v, w = mean[0, center, x], mean[1, center, x], mean[2, center, x]
+                i = np.float32(entered_sum[0, x] * share - u * m)
+                j = np.float32(entered_sum[1, x] * share - v * m)
+                k = np.float32(entered_sum[2, x] * share - w * m)
+                a = inverse[0, center, x] * i + inverse[1, center, x] * j + inverse[2, center, x] * k
+                b = inverse[1, center, x] * i + inverse[3, center, x] * j + inverse[4, center, x] * k
+                c = inverse[2, center, x] * i + inverse[4, center, x] * j + inverse[5, center, x] * k
+                solved[0, x], solved[1, x], solved[2, x] = a, b, c
+                solved[3, x] = m - a * u - b * v - c * w
+            _row_means(solved, radius, across, row)
+        if center >= 0:
+            _replace(windows_sum, windows, center % side, row, center >= side, center < height)
+        done = center - radius
+        if done >= 0:
+            share = np.float32(down[done])
+            for x in range(width):
+                a, b = np.float32(windows_sum[0, x]) * share, np.float32(windows_sum[1, x]) * share
+                c, d = np.float32(windows_sum[2, x]) * share, np.float32(windows_sum[3, x]) * share
+                smooth[done, x] = a * guide[0, done, x] + b * guide[1, done, x] + c * guide[2, done, x] + d
+                if keep:
+                    coefficients[0, done, x], coefficients[1, done, x] = a, b
+                    coefficients[2, done, x], coefficients[3, done, x] = c, d
+
+
+@compiled
+def _product(guide: Any, mean: Any, inverse: Any, radius: int, weight: Any, values: Any, nothing: Any, out: Any) -> Any:
     """(1 - G + weight) values, and its inner product with `values`."""
-    _fit(guide, mean, inverse, values, radius, work, fitted)
+    _fit(guide, mean, inverse, values, radius, nothing, out)
     height, width = values.shape
     inner = np.float64(0.0)
     for y in range(height):
         row = np.float32(0.0)
         for x in range(width):
-            smooth = fitted[0, y, x] * guide[0, y, x] + fitted[1, y, x] * guide[1, y, x]
-            smooth += fitted[2, y, x] * guide[2, y, x] + fitted[3, y, x]
-            out[y, x] = values[y, x] * (np.float32(1) + weight[y, x]) - smooth
+            out[y, x] = values[y, x] * (np.float32(1) + weight[y, x]) - out[y, x]
             row += values[y, x] * out[y, x]
         inner += row
     return inner
@@ -272,11 +284,11 @@ def _product(
 def _conjugate_gradients(
     guide: Any, mean: Any, inverse: Any, radius: Any, prior: Any, weight: Any, x: Any, iterations: Any
 ) -> None:
-    work, fitted = np.empty_like(mean), np.empty_like(mean)
+    nothing = np.empty((4, 0, 0), np.float32)
     product, direction, residual = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     scale = (np.float32(1) / (np.float32(1) + weight)).astype(np.float32)
     height, width = x.shape
-    _product(guide, mean, inverse, radius, weight, x, work, fitted, product)
+    _product(guide, mean, inverse, radius, weight, x, nothing, product)
     gain = np.float64(0.0)
     for i in range(height):
         row = np.float32(0.0)
@@ -286,7 +298,7 @@ def _conjugate_gradients(
             row += residual[i, j] * direction[i, j]
         gain += row
     for _ in range(iterations):
-        curvature = _product(guide, mean, inverse, radius, weight, direction, work, fitted, product)
+        curvature = _product(guide, mean, inverse, radius, weight, direction, nothing, product)
         if curvature <= _BREAKDOWN:
             return
         step, after = np.float32(gain / curvature), np.float64(0.0)

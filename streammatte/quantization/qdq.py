@@ -14,7 +14,7 @@ import numpy.typing as npt
 from streammatte.errors import ModelError
 from streammatte.quantization.calibration import Activation, Calibration
 
-__all__ = ["BUILDER", "at_opset_13", "quantize"]
+__all__ = ["BUILDER", "at_opset_13", "quantize", "rounded_weights"]
 
 BUILDER = "qdq 1"
 """Changes whenever the same facts give another network."""
@@ -68,6 +68,14 @@ def quantize(network: Any, calibration: Calibration) -> Any:
     return builder.finish()
 
 
+def rounded_weights(weights: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """A convolution's weights (out, ...) as int8 of their shape, and the scale (out,) of each output channel."""
+    flat = np.abs(weights).reshape(weights.shape[0], -1).max(axis=1)
+    scale = np.maximum(flat / np.float32(127), np.float32(_LEAST_SCALE)).astype(np.float32)
+    rounded = np.rint(weights / scale.reshape(-1, *[1] * (weights.ndim - 1)))
+    return np.clip(rounded, -127, 127).astype(np.int8), scale
+
+
 def _tensors(graph: Any) -> set[str]:
     return {name for node in graph.node for name in node.output} | {entry.name for entry in graph.input}
 
@@ -103,11 +111,8 @@ class _Builder:
     def round_weights(self, node: Any, correction: npt.NDArray[np.float32] | None) -> None:
         """Store a convolution's weights as int8, and correct its bias."""
         name = node.input[1]
-        weights = self._onnx.numpy_helper.to_array(self._constants[name])
-        flat = np.abs(weights).reshape(weights.shape[0], -1).max(axis=1)
-        scale = np.maximum(flat / np.float32(127), np.float32(_LEAST_SCALE)).astype(np.float32)
-        rounded = np.rint(weights / scale.reshape(-1, *[1] * (weights.ndim - 1)))
-        stored = self._constant(f"{name}.q", np.clip(rounded, -127, 127).astype(np.int8))
+        rounded, scale = rounded_weights(self._onnx.numpy_helper.to_array(self._constants[name]))
+        stored = self._constant(f"{name}.q", rounded)
         scales = self._constant(f"{name}.scale", scale)
         zeros = self._constant(f"{name}.zero", np.zeros(scale.shape, np.int8))
         make = self._onnx.helper.make_node

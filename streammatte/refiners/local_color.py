@@ -17,7 +17,7 @@ import numpy.typing as npt
 from streammatte.frame import Frame, Matte, Plane
 from streammatte.kernels import host
 from streammatte.kernels.growing import grow
-from streammatte.kernels.local_linear import Windows, evaluate, fit, mix
+from streammatte.kernels.local_linear import Windows, fit, mix
 
 __all__ = ["Scene", "applied", "scene"]
 
@@ -104,8 +104,7 @@ def applied(part: Scene, found: _Map | None, frame: Frame) -> Plane:
     weight): clutter behind the subject has a colour like the subject's here and there, hair all along.
     """
     pha = np.ascontiguousarray(part.pha[part.box])
-    slopes = fit(part.windows, pha if found is None else found)
-    smooth = evaluate(slopes, part.windows.guide)
+    slopes, smooth = fit(part.windows, pha if found is None else found)
     value = smooth if found is None else found
     side = 2 * part.windows.radius_px + 1
     apart = smooth - pha

@@ -32,6 +32,10 @@ class OnnxRuntime:
         """f32: its CPU provider runs Q/DQ networks too, but seldom faster."""
         return ("f32",)
 
+    def identity(self) -> tuple[str, str]:
+        """Library with version, and device."""
+        return f"onnxruntime {version('onnxruntime')}", "CPU"
+
     def load(
         self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
     ) -> Session:
@@ -44,7 +48,7 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
         loaded = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
-        info = SessionInfo(f"onnxruntime {version('onnxruntime')}", "CPU", precision)
+        info = SessionInfo(*self.identity(), precision)
         return _OnnxSession(loaded, output, info)
 
 

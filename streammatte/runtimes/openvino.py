@@ -41,6 +41,10 @@ class OpenVinoRuntime:
             found.append("bf16")
         return (*found, "f32")
 
+    def identity(self) -> tuple[str, str]:
+        """Library with version, and the processor's full name."""
+        return f"openvino {version('openvino')}", str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
+
     def load(
         self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
     ) -> Session:
@@ -49,8 +53,7 @@ class OpenVinoRuntime:
         if precision == "bf16" and not _has_bf16(core):
             raise RuntimeUnavailable("precision bf16 cannot be had", {"openvino": "this CPU has no bf16 arithmetic"})
         config = _config(_float_hint(core, precision), streams)
-        device = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
-        library = f"openvino {version('openvino')}"
+        library, device = self.identity()
         key = {
             "onnx_sha256": sha256,
             "output": str(output),

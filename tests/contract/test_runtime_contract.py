@@ -94,6 +94,11 @@ def test_info_tells_what_runs(runtime: Runtime, network: Path) -> None:
     assert (info.cache_hit, info.notes) == (False, ())
 
 
+def test_it_says_beforehand_what_its_sessions_are(runtime: Runtime, network: Path) -> None:
+    info = opened(runtime, network).info
+    assert runtime.identity() == (info.runtime, info.device)
+
+
 def test_it_computes_the_network(session: tuple[Session, Precision]) -> None:
     opened_session, precision = session
     assert opened_session.info.precision == precision

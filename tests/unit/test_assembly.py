@@ -237,6 +237,30 @@ def test_settings_reach_the_stages(tmp_path: Path) -> None:
     assert opened.run().precision == "f32"
 
 
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("spec", ["pattern:96x64?frames=2", "pattern:96x64?frames=2&format=yuv420p10le"])
+@pytest.mark.parametrize(
+    "craft", [{"feather_px": 2.0}, {"shift_px": -2.0}, {"despill": 1.0}, {"light_wrap": 1.0}, {"linear": True}]
+)
+def test_each_flag_of_the_edge_does_something_to_the_composite(
+    tmp_path: Path, spec: str, craft: dict[str, Any]
+) -> None:
+    plain, other = (behind(tmp_path, "yellow", spec, **how)[0] for how in ({}, craft))
+    assert plain.format.name == other.format.name
+    assert any(not np.array_equal(plane(plain, i), plane(other, i)) for i in range(3))
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("craft", [{"feather_px": 2.0}, {"shift_px": -2.0}])
+def test_feather_and_shift_are_in_the_matte_too(tmp_path: Path, craft: dict[str, Any]) -> None:
+    mattes = []
+    for number, how in enumerate(({}, craft)):
+        out = tmp_path / f"{number}.mkv"
+        open_pipeline(PATTERN, Settings(model="tiny", matte=out, **how)).run()
+        mattes.append(plane(decode(out)[0], 0))
+    assert not np.array_equal(*mattes)
+
+
 def test_settings_reach_the_source() -> None:
     opened = open_input("pattern:64x48@10?frames=30", Settings(start_s=1.0, duration_s=0.5))
     assert len([event for event in opened.events() if isinstance(event, Frame)]) == 5

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import pytest
-from tiny import tiny_model
+from tiny import calibrated_tiny
 
 from streammatte import registry
-from streammatte.catalog import Int8Spec, Model
+from streammatte.catalog import Model
 from streammatte.errors import RuntimeUnavailable
+from streammatte.int8 import own_calibration
 from streammatte.loading import load_session
 from streammatte.ports import Precision, SessionInfo
+from streammatte.quantization.calibration import read_calibration, unsigned_up_to, write_calibration
 from streammatte.registry import Entry
 from streammatte.weights.cache import Weights
 
@@ -43,6 +43,7 @@ class FakeRuntime:
     name: str = "fake"
     loads: list[tuple[str, str, bool]] = field(default_factory=list)
     shift: float = 0.0
+    device: str = "none"
 
     def unavailable(self) -> str | None:
         return None
@@ -50,11 +51,14 @@ class FakeRuntime:
     def precisions(self) -> tuple[Precision, ...]:
         return ("int8", "bf16", "f32")
 
+    def identity(self) -> tuple[str, str]:
+        return "fake 1", self.device
+
     def load(
         self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
     ) -> FakeSession:
         self.loads.append((precision, onnx.name, cache is not None))
-        info = SessionInfo("fake 1", "none", precision)
+        info = SessionInfo(*self.identity(), precision)
         return FakeSession(info, self.shift if precision == "int8" else 0.0)
 
 
@@ -66,25 +70,14 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeRuntime:
     monkeypatch.setenv("STREAMMATTE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(registry, "RUNTIMES", {"fake": Entry("test_loading:FAKE")})
     monkeypatch.setattr(FakeRuntime, "__call__", lambda self: self, raising=False)
-    FAKE.loads, FAKE.shift = [], 0.0
+    FAKE.loads, FAKE.shift, FAKE.device = [], 0.0, "none"
     return FAKE
 
 
 @pytest.fixture
 def calibrated(tiny_folder: Path, tmp_path: Path) -> tuple[Model, Weights]:
-    """The one-layer network with its (only) activation rounded."""
-    model = tiny_model(tiny_folder)
-    source = Path(model.sources[0].path)
-    name = onnx.load(source).graph.node[0].name or ""
-    facts = {
-        "onnx_sha256": model.sha256,
-        "float_convolutions": [name] if name else [],
-        "activations": {"rgb": [1 / 255, 0, "uint8"]},
-        "biases": {},
-    }
-    file = tmp_path / "tiny.int8.json"
-    file.write_text(json.dumps(facts))
-    return replace(model, int8=Int8Spec(file, 0.01, 0.05)), Weights(source, model.sha256, "here")
+    model = calibrated_tiny(tiny_folder, tmp_path / "tiny.int8.json")
+    return model, Weights(Path(model.sources[0].path), model.sha256, "here")
 
 
 def load(given: tuple[Model, Weights], precision: str = "auto", **how: Any) -> Any:
@@ -108,6 +101,66 @@ def test_too_far_off_falls_to_bf16_and_says_so(fake: FakeRuntime, calibrated: tu
     assert load(calibrated).session.info.precision == "bf16", "the verdict is remembered"
     with pytest.raises(RuntimeUnavailable, match="too far from f32"):
         load(calibrated, "int8")
+    assert [precision for precision, _, _ in fake.loads] == ["int8", "f32", "bf16", "bf16"], "it is not loaded again"
+
+
+def test_the_parity_of_an_int8_session_is_told(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    fake.shift = 0.004
+    for _ in ("measured", "remembered"):
+        assert load(calibrated).parity.mean == pytest.approx(0.004, abs=1e-6)
+    assert load(calibrated, "bf16").parity is None
+
+
+def test_another_device_gets_its_own_verdict(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    fake.shift = 0.02
+    load(calibrated)
+    fake.device, fake.shift = "a newer one", 0.0
+    assert load(calibrated).session.info.precision == "int8"
+
+
+def own(calibrated: tuple[Model, Weights], **changes: Any) -> Path:
+    """Put a calibration of the user's in its place."""
+    assert calibrated[0].int8 is not None
+    file = own_calibration(calibrated[0])
+    file.parent.mkdir(parents=True)
+    shipped = read_calibration(calibrated[0].int8.calibration)
+    write_calibration(file, replace(shipped, **({"calibrated_on": "9 views of my_room.mp4"} | changes)))
+    return file
+
+
+def test_the_users_own_calibration_is_used_and_named(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    load(calibrated)
+    file = own(calibrated, activations={"rgb": unsigned_up_to(1.5)})
+    assert load(calibrated).fallbacks == ("int8 calibrated on 9 views of my_room.mp4",)
+    assert load(calibrated, "bf16").fallbacks == ()
+    networks = {name for precision, name, _ in fake.loads if precision == "int8"}
+    assert len(networks) == 2, "another calibration is another network"
+    file.unlink()
+    assert load(calibrated).fallbacks == ()
+
+
+def test_an_own_calibration_that_is_no_use(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    file = own(calibrated, onnx_sha256="e" * 64)
+    loaded = load(calibrated)
+    assert loaded.session.info.precision == "int8"
+    words = "was measured on other weights and is not used; `streammatte engines remove tiny` deletes it"
+    assert loaded.fallbacks == (f"{file} {words}",)
+    file.write_text("{")
+    assert "cannot be read and is not used" in load(calibrated).fallbacks[0]
+
+
+def test_a_calibration_can_be_tried_aside(fake: FakeRuntime, calibrated: tuple[Model, Weights], tmp_path: Path) -> None:
+    own(calibrated)
+    assert calibrated[0].int8 is not None
+    loaded = load(calibrated, "int8", calibration=calibrated[0].int8.calibration, cache=tmp_path / "aside")
+    assert loaded.fallbacks == ()
+    assert sorted(path.suffix for path in (tmp_path / "aside" / "engines").iterdir()) == [
+        ".json",
+        ".json",
+        ".onnx",
+        ".parity",
+    ]
+    assert not (tmp_path / "cache" / "engines").exists()
 
 
 def test_nan_is_too_far(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:

@@ -17,7 +17,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from streammatte.catalog import engines_dir
 from streammatte.errors import ModelError
-from streammatte.quantization.calibration import Activation, Calibration, read_calibration
+from streammatte.quantization.calibration import (
+    Activation,
+    Calibration,
+    read_calibration,
+    unsigned_up_to,
+    write_calibration,
+)
 from streammatte.quantization.qdq import quantize
 
 Floats = npt.NDArray[np.float32]
@@ -154,6 +160,40 @@ def test_facts_are_read_back(tmp_path: Path) -> None:
     assert (found.onnx_sha256, found.float_convolutions) == ("ab", frozenset({"c"}))
     assert found.activations == {"t": Activation(0.5, 3, "int8")}
     assert found.biases["c"].tolist() == [0.5, -0.25]
+    assert (found.calibrated_on, found.quantizer) == ("", "")
+
+
+@pytest.mark.parametrize("file", sorted(engines_dir().glob("*.int8.json")), ids=lambda file: file.name)
+def test_facts_are_written_as_they_are_read(file: Path, tmp_path: Path) -> None:
+    write_calibration(tmp_path / "again.json", read_calibration(file))
+    assert (tmp_path / "again.json").read_bytes() == file.read_bytes()
+
+
+def signed(model: Any) -> Any:
+    """As TensorRT reads it: uint8 is int8."""
+    for entry in model.graph.initializer:
+        if entry.data_type == TensorProto.UINT8:
+            entry.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(entry).astype(np.int8), entry.name))
+    return model
+
+
+def test_a_range_means_the_same_to_runtimes_that_know_no_uint8() -> None:
+    x = inputs()
+    top = float(highest_relu(x))
+    facts = calibration(activations={"r": unsigned_up_to(top)}, float_convolutions=frozenset({"conv1"}))
+    both = run(quantize(network(), facts), x), run(signed(quantize(network(), facts)), x)
+    assert np.array_equal(*both)
+    assert np.abs(both[0] - reference(x)).max() < 0.03
+    full = calibration(activations={"r": Activation(top / 255, 0, "uint8")}, float_convolutions=frozenset({"conv1"}))
+    cut_off = run(signed(quantize(network(), full)), x)
+    assert np.abs(cut_off - reference(x)).max() > 0.1, "what all 255 steps would come to"
+
+
+def highest_relu(x: Floats) -> np.float32:
+    model = network()
+    model.graph.output.append(helper.make_tensor_value_info("r", TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return np.float32(session.run(["r"], {"x": x})[0].max())
 
 
 @pytest.mark.parametrize("file", sorted(engines_dir().glob("*.int8.json")), ids=lambda file: file.name)
@@ -162,10 +202,10 @@ def test_shipped_calibrations_fit_their_models_and_leave_logits_alone(file: Path
     found = read_calibration(file)
     assert facts["int8"]["calibration"] == file.name
     assert found.onnx_sha256 == facts["weights"]["sha256"]
-    signed = [name for name, activation in found.activations.items() if activation.dtype == "int8"]
-    assert len(signed) == 1, (
-        "only the input may be signed: a signed hidden tensor is a logit, and would show as terraces"
-    )
+    rules = {(activation.dtype, activation.zero_point) for activation in found.activations.values()}
+    assert rules == {("uint8", 0)}, "a signed hidden tensor is a logit, and would show as terraces"
+    assert found.calibrated_on
+    assert found.quantizer
 
 
 def test_the_checker_accepts_it() -> None:
