@@ -15,8 +15,9 @@ from onnx import TensorProto, helper
 
 from streammatte.catalog import InputSpec, Model, OutputSpec, WeightSource, model
 from streammatte.color import ColorSpec
-from streammatte.frame import Frame, Layer, Matte, Packet, PixelFormat, Plane, StreamInfo
+from streammatte.frame import Frame, Layer, Look, Matte, Packet, PixelFormat, Plane, StreamInfo
 from streammatte.kernels import host
+from streammatte.sources.pattern import PatternSource
 from streammatte.weights.cache import sha256_of
 
 FORMATS = (
@@ -105,6 +106,30 @@ def make_matte(pha: Float, time_s: float = 0.0, *, seq: int = 0, discontinuity: 
     """A matte over a mid-gray picture."""
     src = np.full((*pha.shape, 3), 0.5, np.float32)
     return Matte(np.asarray(pha, np.float32), src, seq, time_s, discontinuity)
+
+
+def make_look(frame: Frame, src: Float) -> Look:
+    """A frame on its way to a network that is shown `src` (h, w, 3)."""
+    unseen = Matte(
+        np.zeros(src.shape[:2], np.float32), src, frame.seq, float(frame.time), frame.discontinuity, seen=False
+    )
+    return Look(unseen, np.zeros((1, 3, 1, 1), np.float32), frame.rotation)
+
+
+class Truth:
+    """In place of a Matter: the exact alpha of `pattern:`, hair and veil and all, at the frame's own size.
+
+    What it is shown of the picture is flat, so that nothing moves.
+    """
+
+    def __init__(self, pattern: PatternSource) -> None:
+        self._pattern = pattern
+
+    def look(self, frame: Frame) -> Look:
+        return make_look(frame, np.full((frame.height, frame.width, 3), 0.5, np.float32))
+
+    def see(self, look: Look) -> Matte:
+        return dataclasses.replace(look.matte, pha=self._pattern.truth(look.matte.seq), seen=True)
 
 
 class MemorySource:

@@ -1,15 +1,18 @@
 """Who may import whom.
 
     errors transfer color frame inspection                                                   values
-      <- ports registry config catalog meter handoff worker parallel kernels cuts engine_cache core
+      <- kernels                                                                             pixels
+      <- ports registry config catalog meter handoff worker cuts engine_cache
+         motion keyframes parallel lookahead                                                 core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
          compositors arithmetics weights quantization                                        rooms, of adapters
-      <- compositor parity int8 loading inventory matter inspector report pipeline           stages
+      <- compositor parity int8 loading inventory matter inspector report quality inference
+         pipeline                                                                            stages
       <- assembly calibrating                                                                assembly
       <- cli                                                                                 cli
 
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
-each other, and a room knows no other room. Stages work through ports, so they import no room, with two exceptions:
+each other, and a room knows no other room. What is done to every pixel is in kernels, and so is what compiles it. Stages work through ports, so they import no room, with two exceptions:
 loading a model (matter, loading, int8) and saying what was built for it (inventory) mean getting at its weights and,
 for int8, quantising them. The package's own
 `__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows weights
@@ -31,6 +34,7 @@ from streammatte import registry
 
 ROOT = Path(streammatte.__file__).parent
 VALUES = {"errors", "transfer", "color", "frame", "inspection"}
+PIXELS = {"kernels"}
 CORE = {
     "ports",
     "registry",
@@ -39,10 +43,12 @@ CORE = {
     "meter",
     "handoff",
     "worker",
-    "parallel",
-    "kernels",
     "cuts",
     "engine_cache",
+    "motion",
+    "keyframes",
+    "parallel",
+    "lookahead",
 }
 ROOMS = {
     "sources",
@@ -58,7 +64,19 @@ ROOMS = {
     "weights",
     "quantization",
 }
-STAGES = {"compositor", "parity", "int8", "loading", "inventory", "matter", "inspector", "report", "pipeline"}
+STAGES = {
+    "compositor",
+    "parity",
+    "int8",
+    "loading",
+    "inventory",
+    "matter",
+    "inspector",
+    "report",
+    "quality",
+    "inference",
+    "pipeline",
+}
 TOP = {"assembly", "calibrating", "", "cli", "__main__"}
 """\"\" is the package's own __init__; __main__ is the command line under another name."""
 ROOMS_OF_STAGES = {
@@ -70,7 +88,8 @@ ROOMS_OF_STAGES = {
 
 LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
-    "cv2": ROOMS | {"kernels", "cuts", "parity", "inspector"},
+    "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector"},
+    "numba": {"kernels"},
     "av": {"sources", "sinks", "arithmetics"},
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
@@ -87,15 +106,16 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
 
 def allowed(part: str) -> set[str]:
     """The other parts that `part` may import from."""
-    if part in VALUES:
+    if part in VALUES | PIXELS:
         return VALUES
     if part in CORE:
-        return VALUES
+        return VALUES | PIXELS
+    below = VALUES | PIXELS | CORE
     if part in ROOMS:
-        return VALUES | CORE
+        return below
     if part in STAGES:
-        return VALUES | CORE | STAGES | ROOMS_OF_STAGES.get(part, set())
-    everything = VALUES | CORE | STAGES | {"assembly"}
+        return below | STAGES | ROOMS_OF_STAGES.get(part, set())
+    everything = below | STAGES | {"assembly"}
     top = {
         "assembly": everything | ROOMS,
         "calibrating": everything | ROOMS,
@@ -165,7 +185,7 @@ def prints(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module: str) -> None:
     part = part_of(module)
-    known = VALUES | CORE | ROOMS | STAGES | TOP
+    known = VALUES | PIXELS | CORE | ROOMS | STAGES | TOP
     assert part in known, f"{module} is new: say in tests/test_layers.py to which layer it belongs"
     inside = {part_of(name) for name in imports(tree_of(module)) if name.partition(".")[0] == "streammatte"}
     assert inside - {part} <= allowed(part), module
@@ -216,7 +236,7 @@ def test_the_registry_names_modules_of_rooms() -> None:
 
 
 def test_every_part_has_one_layer() -> None:
-    layers = (VALUES, CORE, ROOMS, STAGES, TOP)
+    layers = (VALUES, PIXELS, CORE, ROOMS, STAGES, TOP)
     assert sum(len(layer) for layer in layers) == len(set().union(*layers))
 
 
@@ -265,6 +285,8 @@ def test_prints_are_read_wherever_they_stand() -> None:
     [
         ("frame", "ports"),
         ("kernels", "ports"),
+        ("kernels", "motion"),
+        ("parallel", "motion"),
         ("sinks", "sources"),
         ("backgrounds", "sources"),
         ("weights", "matter"),

@@ -109,17 +109,17 @@ def _shares(length: int, radius: int) -> Any:
 
 @compiled
 def _row_means(values: Any, radius: int, shares: Any, out: Any) -> None:
-    """Means of four rows (4, w). Four sums run side by side, since each waits for its own last addition."""
+    """Means of four rows (4, w) of float64. Four sums run side by side, since each waits for its own last addition."""
     width = values.shape[1]
     p, q, r, s = values[0], values[1], values[2], values[3]
     a = b = c = d = np.float64(0.0)
     for x in range(-radius, width):
         new, old = x + radius, x - radius - 1
         if old >= 0 and new < width:
-            a += np.float64(p[new]) - np.float64(p[old])
-            b += np.float64(q[new]) - np.float64(q[old])
-            c += np.float64(r[new]) - np.float64(r[old])
-            d += np.float64(s[new]) - np.float64(s[old])
+            a += p[new] - p[old]
+            b += q[new] - q[old]
+            c += r[new] - r[old]
+            d += s[new] - s[old]
         elif new < width:
             a, b, c, d = a + p[new], b + q[new], c + r[new], d + s[new]
         elif old >= 0:
@@ -155,8 +155,10 @@ def _columns(values: Any, radius: Any, out: Any) -> None:
 def _box(values: Any, radius: Any, out: Any) -> None:
     """The mean of four planes over a square window. `values` is overwritten."""
     shares = _shares(values.shape[2], radius)
+    row = np.empty((4, values.shape[2]), np.float64)
     for y in range(values.shape[1]):
-        _row_means(values[:, y], radius, shares, out[:, y])
+        row[:] = values[:, y]
+        _row_means(row, radius, shares, out[:, y])
     values[:] = out
     _columns(values, radius, out)
 
@@ -221,7 +223,7 @@ def _fit(guide: Any, mean: Any, inverse: Any, values: Any, radius: int, coeffici
     """
     height, width = values.shape
     side = 2 * radius + 1
-    products, solved, row = np.empty((4, width), np.float32), np.empty((4, width), np.float32), mean[:, 0].copy()
+    products, solved, row = np.empty((4, width), np.float64), np.empty((4, width), np.float64), mean[:, 0].copy()
     entered, windows = np.empty((side, 4, width), np.float32), np.empty((side, 4, width), np.float32)
     entered_sum, windows_sum = np.zeros((4, width), np.float64), np.zeros((4, width), np.float64)
     across, down = _shares(width, radius), _shares(height, radius)

@@ -43,7 +43,7 @@ class _Carried:
 class ClosedFormRefiner:
     """`iterations` steps a frame. Holds the last solution, which it drops at a discontinuity and at another size."""
 
-    def __init__(self, iterations: int = 7, lines: int = 160) -> None:
+    def __init__(self, iterations: int = 6, lines: int = 160) -> None:
         self._iterations, self._lines = iterations, lines
         self._last: _Map | None = None
 

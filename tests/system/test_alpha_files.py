@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scenes import Truth
 from sink_clips import decode, plane
 from tiny import SIDE, tiny_alpha
 
 from streammatte.foregrounds.off import OffForeground
-from streammatte.frame import Frame, Matte
+from streammatte.frame import Frame
 from streammatte.pipeline import Pipeline, RunFacts, Stages
 from streammatte.ports import SinkKind
 from streammatte.refiners.resample import ResampleRefiner
@@ -26,16 +27,6 @@ from streammatte.stabilizers.none import NoStabilizer
 Alphas = list[npt.NDArray[Any]]
 FACTS = RunFacts("truth", "CC0-1.0", "00" * 32, "none", "f32", "here")
 FRAMES = 4
-
-
-class Truth:
-    """The exact alpha of `pattern:`, hair and veil and all, as a matte of the frame's own size."""
-
-    def __init__(self, source: PatternSource) -> None:
-        self._source = source
-
-    def matte(self, frame: Frame) -> Matte:
-        return Matte(self._source.truth(frame.seq), np.zeros((8, 8, 3), np.float32), frame.seq, float(frame.time))
 
 
 def written(path: Path, spec: str, kind: SinkKind = "fgr", **options: Any) -> tuple[Path, Alphas]:
@@ -194,7 +185,8 @@ def test_every_alpha_file_of_one_run_says_the_same(tmp_path: Path, reported: Cal
     source = f"pattern:{SIDE}x{SIDE}?frames={FRAMES}&format=gbrp"
     png, mkv, webm, mov, matte = (tmp_path / name for name in ("png", "a.mkv", "a.webm", "a.mov", "m.mkv"))
     outputs = [arg for path in (png, mkv, webm, mov) for arg in ("-o", path)]
-    report = reported(source, "-m", "tiny", "--precision", "f32", *outputs, "--matte", matte)
+    bare = ("--precision", "f32", "--quality", "fast", "--stride", 1, "--stabilize", "none", "--refine", "none")
+    report = reported(source, "-m", "tiny", *bare, *outputs, "--matte", matte)
     assert [out["codec"] for out in report["outputs"]] == ["png", "ffv1", "vp9", "prores", "ffv1"]
     assert [out["frames"] for out in report["outputs"]] == [FRAMES] * 5
 

@@ -111,11 +111,13 @@ def test_the_report_holds_all_that_is_promised(call: Call) -> None:
     assert (report["frames_in"], report["frames_out"], report["frames_dropped"]) == (10, 10, 0)
     assert (report["duration_s"], report["av_drift_ms"]) == (0.4, 0.0)
     assert (report["model"], report["model_licence"], len(report["weights_sha256"])) == ("tiny", "CC0-1.0", 64)
-    assert (report["fallbacks"], report["interrupted"]) == ([], False)
+    assert (report["fallbacks"], report["interrupted"], report["network_runs"]) == ([], False, 10)
     assert 0 < report["throughput_fps"] == pytest.approx(10 / report["wall_s"], rel=0.1)
     assert 20 < report["peak_rss_mb"] < 4000
     assert {
         "decode",
+        "look",
+        "motion",
         "infer",
         "stabilize",
         "refine",

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scenes import alphas_of
+from scenes import Truth, alphas_of, make_look
 
 from streammatte.backgrounds.still import SolidBackground
 from streammatte.errors import ContractError, SinkError, SourceError
 from streammatte.foregrounds.off import OffForeground
-from streammatte.frame import Frame, Layer, Matte, Packet, Plane
+from streammatte.frame import Frame, Layer, Look, Matte, Packet, Plane
+from streammatte.inference import Pace
 from streammatte.kernels import host
 from streammatte.meter import RunReport
 from streammatte.pipeline import Pipeline, RunFacts, Stages
@@ -30,8 +31,8 @@ from streammatte.stabilizers.none import NoStabilizer
 FACTS = RunFacts("truth", "CC0-1.0", "00" * 32, "none 1.0", "f32", "here", ("fell back",))
 SPEC = "pattern:64x48@25?frames=12&seed=3"
 FORMS: list[SinkKind] = ["com", "fgr", "pha"]
-IN_FLIGHT = 4 + 2 + 4 + 4
-"""The three hand-offs' capacities, and a frame in the hands of each of the four threads."""
+IN_FLIGHT = 4 + 2 + 4 + 4 + 2
+"""The three hand-offs' capacities, a frame in the hands of each of the four threads, and two in the network's queue."""
 
 
 class Trouble(Exception):
@@ -64,17 +65,6 @@ class Film:
 
     def close(self) -> None:
         self.closed += 1
-
-
-class Truth:
-    """Gives the exact alpha of `pattern:`."""
-
-    def __init__(self, film: Film) -> None:
-        self._pattern = film.pattern
-
-    def matte(self, frame: Frame) -> Matte:
-        small = np.full((16, 16, 3), 0.5, np.float32)
-        return Matte(self._pattern.truth(frame.seq), small, frame.seq, float(frame.time), frame.discontinuity)
 
 
 class Room:
@@ -126,7 +116,7 @@ class Tape:
 
 
 def stages(film: Film, room: Room | None = None, **changes: Any) -> Stages:
-    whole = Stages(Truth(film), NoStabilizer(), ResampleRefiner(), OffForeground(), room)
+    whole = Stages(Truth(film.pattern), NoStabilizer(), ResampleRefiner(), OffForeground(), room)
     return replace(whole, **changes)
 
 
@@ -229,13 +219,18 @@ def test_scene_cuts_reset_the_stabilizer() -> None:
             return matte
 
     class Cut(Truth):
-        def matte(self, frame: Frame) -> Matte:
-            src = np.zeros((16, 16, 3), np.float32)
-            src[:8] = (1.0, 0.2, 0.0) if frame.seq < 5 else (0.0, 0.2, 0.5)
-            return replace(super().matte(frame), src=src if frame.seq < 5 else src[:, ::-1].transpose(1, 0, 2).copy())
+        def look(self, frame: Frame) -> Look:
+            src = np.zeros((frame.height, frame.width, 3), np.float32)
+            if frame.seq < 5:
+                src[: frame.height // 2] = (1.0, 0.2, 0.0)
+            else:
+                src[:, frame.width // 2 :] = (0.0, 0.2, 0.5)
+            return make_look(frame, src)
 
     film = Film()
-    report = Pipeline(film, stages(film, matter=Cut(film), stabilizer=Watch()), [Tape("pha")], FACTS).run()
+    report = Pipeline(
+        film, stages(film, matter=Cut(film.pattern), stabilizer=Watch()), [Tape("pha")], FACTS
+    ).run()
     assert seen == [n == 5 for n in range(12)]
     assert report.cuts == 1
 
@@ -251,7 +246,7 @@ def test_no_foreground_or_background_is_computed_for_a_matte_alone() -> None:
 
     film = Film()
     report = Pipeline(film, stages(film, foreground=Never(), background=Never()), [Tape("pha")], FACTS).run()
-    assert list(report.stages) == ["decode", "infer", "stabilize", "refine", "encode"]
+    assert list(report.stages) == ["decode", "look", "motion", "infer", "stabilize", "refine", "encode"]
 
 
 # memory
@@ -290,29 +285,30 @@ def test_several_frames_in_the_network_keep_their_order() -> None:
     inside: set[int] = set()
 
     class Uneven(Truth):
-        def matte(self, frame: Frame) -> Matte:
-            inside.add(frame.seq)
+        def see(self, look: Look) -> Matte:
+            seq = look.matte.seq
+            inside.add(seq)
             at_once.append(len(inside))
-            time.sleep(0.02 if frame.seq % 2 == 0 else 0.001)
-            inside.discard(frame.seq)
-            return super().matte(frame)
+            time.sleep(0.02 if seq % 2 == 0 else 0.001)
+            inside.discard(seq)
+            return super().see(look)
 
     film = Film("pattern:32x32?frames=40", packets=1)
     lead: list[int] = []
     tape = Tape("pha", hook=lambda frame: lead.append(sum(isinstance(e, Frame) for e in film.given) - frame.seq))
-    report = Pipeline(film, stages(film, matter=Uneven(film), streams=3), [tape], FACTS).run()
+    report = Pipeline(film, stages(film, matter=Uneven(film.pattern), pace=Pace(streams=3)), [tape], FACTS).run()
     assert (report.frames_in, report.frames_out) == (40, 40)
     kept = [event.seq if isinstance(event, Frame) else event.payload[0] for event in tape.events]
     assert kept == [seq for seq in range(40) for _ in range(2)]
     assert 1 < max(at_once) <= 3
-    assert max(lead) <= IN_FLIGHT + 3 + 1
+    assert max(lead) <= IN_FLIGHT + 2, "two more streams hold two more frames"
 
 
 @pytest.mark.parametrize("port", ["matter", "background"])
 def test_a_failure_with_several_frames_in_the_network(port: str) -> None:
     film, room, tape = Film("pattern:64x48?frames=200"), Room(), Tape("com")
-    whole = stages(film, room, streams=3)
-    method = "matte" if port == "matter" else "planes"
+    whole = stages(film, room, pace=Pace(streams=3))
+    method = "see" if port == "matter" else "planes"
     broken = replace(whole, **{port: _Failing(getattr(whole, port), method)})
     with pytest.raises(Trouble):
         Pipeline(film, broken, [tape], FACTS).run()
@@ -354,7 +350,8 @@ class _Failing:
 @pytest.mark.parametrize(
     ("port", "method"),
     [
-        ("matter", "matte"),
+        ("matter", "look"),
+        ("matter", "see"),
         ("stabilizer", "step"),
         ("refiner", "refine"),
         ("foreground", "estimate"),
@@ -407,7 +404,7 @@ def test_the_first_failure_is_the_one_told() -> None:
     begun = threading.Event()
 
     def early(seq: int) -> None:
-        if seq == 1 and begun.wait(10):
+        if seq == 3 and begun.wait(10):
             raise TROUBLE
 
     def late(frame: Frame) -> None:
@@ -579,7 +576,7 @@ def test_stop_does_not_wait_for_a_read_that_hangs(stalled: _Stalled) -> None:
     tape, pressed = Tape("pha"), []
 
     def press(done: int, expected: int | None) -> None:
-        if done == 5 and stalled.hangs.is_set() and not pressed:
+        if done >= 3 and stalled.hangs.is_set() and not pressed:  # the network may still hold two
             pressed.append(done)
             raise KeyboardInterrupt
 
@@ -591,7 +588,7 @@ def test_stop_does_not_wait_for_a_read_that_hangs(stalled: _Stalled) -> None:
 
 def test_a_failure_does_not_wait_for_a_read_that_hangs(stalled: _Stalled) -> None:
     def fail(frame: Frame) -> None:
-        if frame.seq == 4 and stalled.hangs.wait(10):
+        if frame.seq == 2 and stalled.hangs.wait(10):
             raise SinkError("full")
 
     tape = Tape("pha", hook=fail)
@@ -637,10 +634,10 @@ def test_the_report_says_what_ran() -> None:
     assert report.fallbacks == ("fell back", "a note of the source", "a.mp4: padded")
     assert (report.model, report.model_licence, report.weights_sha256) == ("truth", "CC0-1.0", "00" * 32)
     assert (report.runtime, report.precision, report.device) == ("none 1.0", "f32", "here")
-    assert (report.interrupted, report.cuts, report.av_drift_ms) == (False, 0, None)
+    assert (report.interrupted, report.cuts, report.network_runs, report.av_drift_ms) == (False, 0, 12, None)
     assert report.throughput_fps == pytest.approx(12 / report.wall_s, rel=0.2)
     assert set(report.stages) == {
-        *("decode", "infer", "stabilize", "refine", "foreground", "background", "composite"),
+        *("decode", "look", "motion", "infer", "stabilize", "refine", "foreground", "background", "composite"),
         *("encode a.mp4", "encode m.mkv"),
     }
     for times in report.stages.values():
