@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from streammatte.frame import Frame, Layer, PixelFormat, Plane
-from streammatte.kernels import host
+from streammatte.kernels.mixing import blend
 
 __all__ = ["alpha_frame", "composite", "subject_frame"]
 
@@ -17,7 +17,7 @@ def composite(layer: Layer, background: tuple[Plane, ...]) -> Frame:
     """
     frame = layer.frame
     parts = zip(layer.fgr, background, layer.alphas, strict=True)
-    planes = tuple(host.blend(fgr, bg, pha, frame.format.peak) for fgr, bg, pha in parts)
+    planes = tuple(blend(fgr, bg, pha, frame.format.peak) for fgr, bg, pha in parts)
     return replace(frame, planes=planes, alpha=None)
 
 

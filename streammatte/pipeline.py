@@ -20,6 +20,7 @@ from streammatte.handoff import Cancelled, Handoff
 from streammatte.inference import Inference, MatteMaker, Pace
 from streammatte.inspector import Inspector
 from streammatte.kernels import host
+from streammatte.kernels.mixing import blend
 from streammatte.meter import Meter, OutputReport, RunReport, peak_rss_mb
 from streammatte.ports import (
     Background,
@@ -313,5 +314,5 @@ def _with_own_alpha(alphas: tuple[Plane, ...], frame: Frame) -> tuple[Plane, ...
     """The matte's alpha times the source's own: what the source hides stays hidden."""
     if frame.alpha is None:
         return alphas
-    both = host.blend(frame.alpha, np.zeros_like(frame.alpha), alphas[0], frame.format.peak)
+    both = blend(frame.alpha, np.zeros_like(frame.alpha), alphas[0], frame.format.peak)
     return host.chroma_alpha(both, frame.format, frame.color)

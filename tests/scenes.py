@@ -108,6 +108,15 @@ def make_matte(pha: Float, time_s: float = 0.0, *, seq: int = 0, discontinuity: 
     return Matte(np.asarray(pha, np.float32), src, seq, time_s, discontinuity)
 
 
+def moved(matte: Matte, x_px: float = 0.0, y_px: float = 0.0, trust: float | Float = 1.0) -> Matte:
+    """`matte`, all of which came this far since the frame before, as far as that can be trusted."""
+    shape = matte.pha.shape
+    flow = np.broadcast_to(np.array([-x_px, -y_px], np.float32), (*shape, 2))
+    return dataclasses.replace(
+        matte, flow=np.ascontiguousarray(flow), trust=np.ascontiguousarray(np.broadcast_to(np.float32(trust), shape))
+    )
+
+
 def make_look(frame: Frame, src: Float) -> Look:
     """A frame on its way to a network that is shown `src` (h, w, 3)."""
     unseen = Matte(

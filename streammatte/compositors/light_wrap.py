@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 
 from streammatte.frame import Frame, Layer, PixelFormat, Plane
-from streammatte.kernels import host
 from streammatte.kernels.boxes import Box, subject_box
 from streammatte.kernels.gaussian import gaussian
+from streammatte.kernels.mixing import blend
 from streammatte.ports import Compositor
 
 __all__ = ["LightWrap"]
@@ -57,7 +57,7 @@ class LightWrap:
         place, alpha = box.of(index, target), layer.alphas[index]
         weight = _weight(alpha[place], alpha.shape[0] * _RIM, self._strength, target)
         lit = fgr.copy()
-        lit[place] = host.blend(self._light[index][place], fgr[place], weight, target.peak)
+        lit[place] = blend(self._light[index][place], fgr[place], weight, target.peak)
         return lit
 
 

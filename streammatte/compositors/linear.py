@@ -22,6 +22,7 @@ from streammatte.frame import Frame, Layer, PixelFormat, Plane
 from streammatte.kernels import host
 from streammatte.kernels.blocks import Blocks
 from streammatte.kernels.boxes import Box, subject_box
+from streammatte.kernels.mixing import blend
 from streammatte.kernels.siting import upsample
 from streammatte.transfer import from_light, to_light
 
@@ -42,7 +43,7 @@ def linear_composite(layer: Layer, background: _Planes) -> Frame:
     """
     frame = layer.frame
     parts = zip(layer.fgr, background, layer.alphas, strict=True)
-    planes = tuple(host.blend(fgr, bg, pha, frame.format.peak) for fgr, bg, pha in parts)
+    planes = tuple(blend(fgr, bg, pha, frame.format.peak) for fgr, bg, pha in parts)
     box = subject_box(layer.pha, _MARGIN_PX)
     if box is not None:
         coding = _Coding.of(frame)

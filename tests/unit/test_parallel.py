@@ -183,6 +183,7 @@ def test_a_live_frame_does_not_wait_for_the_network() -> None:
     source = [shown(0), *(shown(seq, flow=still) for seq in range(1, 50))]
     outcome = with_late_mattes(source, network.see)
     mattes = [pulled(outcome) for _ in range(50)]
+    assert network.busy.wait(10)
     network.go.set()
     assert list(outcome) == []
     assert [matte.seq for matte in mattes] == list(range(50))
@@ -237,8 +238,14 @@ def test_the_network_gets_the_next_frame_once_it_is_free() -> None:
 def test_only_keyframes_are_shown_to_it() -> None:
     network = Network()
     network.go.set()
-    source = (shown(seq, flow=flow_of(0) if seq else None, key=seq == 7) for seq in range(30))
-    assert len(list(with_late_mattes(source, network.see))) == 30
+
+    def source() -> Iterator[Shown | Packet]:
+        yield shown(0)
+        for seq in range(1, 30):
+            yield shown(seq, flow=flow_of(0), key=seq == 7)
+        assert network.busy.wait(10)
+
+    assert len(list(with_late_mattes(source(), network.see))) == 30
     assert network.seen == [0, 7]
 
 

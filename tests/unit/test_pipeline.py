@@ -228,9 +228,7 @@ def test_scene_cuts_reset_the_stabilizer() -> None:
             return make_look(frame, src)
 
     film = Film()
-    report = Pipeline(
-        film, stages(film, matter=Cut(film.pattern), stabilizer=Watch()), [Tape("pha")], FACTS
-    ).run()
+    report = Pipeline(film, stages(film, matter=Cut(film.pattern), stabilizer=Watch()), [Tape("pha")], FACTS).run()
     assert seen == [n == 5 for n in range(12)]
     assert report.cuts == 1
 
