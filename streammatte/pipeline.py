@@ -38,7 +38,7 @@ from streammatte.worker import Worker
 __all__ = ["Pipeline", "RunFacts", "Stages"]
 
 _DECODED = 4
-_MATTED = 2
+_MATTED = 8
 _ENCODING = 4
 """Frames between two threads: enough to even out a slow frame, few enough to hold no memory."""
 _BLOCKED_READ_S = 2.0

@@ -13,12 +13,16 @@ from streammatte.refiners.local_color import applied, scene
 __all__ = ["GuidedRefiner"]
 
 
+_LINES = 120
+"""Of the small picture: one filter is too blunt for more to show."""
+
+
 class GuidedRefiner:
     """Alpha that follows the picture's own edges, and hair where colour tells it from what is behind."""
 
     def refine(self, matte: Matte, frame: Frame) -> Plane:
         """Alpha (H, W) of the frame's depth."""
-        part = scene(matte, frame)
+        part = scene(matte, frame, _LINES)
         if part is None:
             return host.alpha_plane(matte.pha, frame.width, frame.height, frame.format)
         return applied(part, None, frame)
