@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -53,6 +54,7 @@ class Inference:
     def __init__(self, maker: MatteMaker, stabilizer: Stabilizer, pace: Pace, meter: Meter) -> None:
         self._maker, self._stabilizer, self._pace, self._meter = maker, stabilizer, pace, meter
         self.cuts = self.network_runs = 0
+        self._counting = threading.Lock()
 
     def mattes(self, events: Iterable[Frame | Packet]) -> Iterator[_Matted]:
         """Each frame with its steady matte, in order, packets between them where they were."""
@@ -87,7 +89,8 @@ class Inference:
     def _see(self, look: Look) -> Matte:
         with self._meter.stage("infer"):
             matte = self._maker.see(look)
-        self.network_runs += 1
+        with self._counting:
+            self.network_runs += 1
         return matte
 
     def _steadied(self, events: Iterable[_Matted]) -> Iterator[_Matted]:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -106,6 +107,14 @@ def make_matte(pha: Float, time_s: float = 0.0, *, seq: int = 0, discontinuity: 
     """A matte over a mid-gray picture."""
     src = np.full((*pha.shape, 3), 0.5, np.float32)
     return Matte(np.asarray(pha, np.float32), src, seq, time_s, discontinuity)
+
+
+def textured(seed: int, size: tuple[int, int], scale_px: float = 2.0) -> Float:
+    """A picture (height, width, 3) of soft blobs that look alike nowhere, in colours of its own."""
+    dice = np.random.default_rng(seed)
+    soft = cv2.GaussianBlur(dice.random((size[1], size[0], 3), np.float32), (0, 0), scale_px)
+    soft = (soft - soft.min()) / (soft.max() - soft.min())
+    return np.asarray(soft * dice.uniform(0.1, 1, 3), np.float32)
 
 
 def moved(matte: Matte, x_px: float = 0.0, y_px: float = 0.0, trust: float | Float = 1.0) -> Matte:

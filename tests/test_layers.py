@@ -12,9 +12,9 @@
       <- cli                                                                                 cli
 
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
-each other, and a room knows no other room. What is done to every pixel is in kernels, and so is what compiles it. Stages work through ports, so they import no room, with two exceptions:
-loading a model (matter, loading, int8) and saying what was built for it (inventory) mean getting at its weights and,
-for int8, quantising them. The package's own
+each other, and a room knows no other room. What is done to every pixel is in kernels, and so is what compiles it.
+Stages work through ports, so they import no room, with two exceptions: loading a model (matter, loading, int8) and
+saying what was built for it (inventory) mean getting at its weights and, for int8, quantising them. The package's own
 `__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows weights
 alone, which `streammatte models` is about. Only the command line prints.
 """

@@ -18,6 +18,7 @@ _APART_SHARE = np.float32(0.05)
 """Forward and backward flow may miss each other by this, squared pixels, and by this part of their length."""
 _HOLD = np.float32(0.9)
 """How much of a certain past outweighs an uncertain present, where the motion is trusted."""
+_STEP_S = 0.04
 
 
 def agreement(flow: _Map, back: _Map, change: _Map) -> _Map:
@@ -31,14 +32,15 @@ def agreement(flow: _Map, back: _Map, change: _Map) -> _Map:
     return out
 
 
-def average(pha: _Map, carried: _Map, trust: _Map, keep: float) -> _Map:
+def average(pha: _Map, carried: _Map, trust: _Map, keep: float, elapsed_s: float) -> _Map:
     """`pha` mixed with the past that was carried to it, (h, w).
 
     The past has the weight `keep` * trust; less where `pha` is the more certain, more where the past is: certainty is
-    |2 alpha - 1|. A mix of soft alphas is soft.
+    |2 alpha - 1|. What certainty gained takes from the past as if it came in steps of 40 ms, so that as much is left
+    after a second at any frame rate. A mix of soft alphas is soft.
     """
     out = np.empty_like(pha)
-    _average(pha, carried, trust, np.float32(keep), out)
+    _average(pha, carried, trust, np.float32(keep), np.float32(elapsed_s / _STEP_S), out)
     return out
 
 
@@ -55,13 +57,13 @@ def _agreement(flow: Any, back: Any, change: Any, out: Any) -> None:
 
 
 @compiled
-def _average(pha: Any, carried: Any, trust: Any, keep: Any, out: Any) -> None:
+def _average(pha: Any, carried: Any, trust: Any, keep: Any, steps: Any, out: Any) -> None:
     height, width = pha.shape
     one, two = np.float32(1), np.float32(2)
     for y in range(height):
         for x in range(width):
             now, past, believed = pha[y, x], carried[y, x], trust[y, x]
             gain = abs(two * now - one) - abs(two * past - one)
-            weight = keep * believed * (one - max(gain, np.float32(0)))
+            weight = keep * believed * (one - max(gain, np.float32(0))) ** steps
             weight += (one - weight) * believed * _HOLD * max(-gain, np.float32(0))
             out[y, x] = now + weight * (past - now)

@@ -44,7 +44,7 @@ class MotionStabilizer:
         if carried is None or elapsed_s <= 0:
             self._average, self._trust = matte.pha, np.ones_like(matte.pha)
             return matte
-        self._average = average(matte.pha, carried, self._trust, 0.5 ** (elapsed_s / self._half_life_s))
+        self._average = average(matte.pha, carried, self._trust, 0.5 ** (elapsed_s / self._half_life_s), elapsed_s)
         self._trust = np.ones_like(matte.pha)
         return replace(matte, pha=self._average)
 

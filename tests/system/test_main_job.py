@@ -59,7 +59,7 @@ def test_u2net_keeps_the_subject_and_replaces_the_room(tmp_path: Path, reported:
             assert pha[corner].max() < 5
             assert np.abs(rgb(composite)[corner] - (0, 0xC0, 0x40)).max() < 12
         assert 0.15 < (pha > 128).mean() < 0.5
-        assert ((pha > 20) & (pha < 235)).mean() < 0.1, "an edge, not a fog"
+        assert ((pha > 20) & (pha < 235)).mean() < 0.13, "an edge and hair, not a fog"
 
 
 def rembg_alpha(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from streammatte.config import Settings
 from streammatte.errors import ConfigError, ModelError, RuntimeUnavailable, SinkError, SourceError
 from streammatte.frame import Frame
 from streammatte.ports import SinkKind
+from streammatte.quality import QUALITIES
 
 PATTERN = "pattern:96x64?frames=3"
 
@@ -235,6 +236,23 @@ def test_settings_reach_the_stages(tmp_path: Path) -> None:
     assert found.stabilizer._half_life_s == 3  # type: ignore[attr-defined]
     assert found.background is None
     assert opened.run().precision == "f32"
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", QUALITIES)
+def test_a_quality_reaches_the_stages(tmp_path: Path, name: str) -> None:
+    given = Settings(model="tiny", output=(tmp_path / "a.mov",), quality=name, stride=2, refine_steps=4)
+    opened, quality = open_pipeline(PATTERN, given), QUALITIES[name]
+    found = opened._stages
+    assert type(found.stabilizer).__name__ == "MotionStabilizer"
+    assert (
+        type(found.refiner).__name__ == {"guided": "GuidedRefiner", "closed-form": "ClosedFormRefiner"}[quality.refine]
+    )
+    assert (found.pace.stride, found.pace.tolerance) == (2, quality.stride_tolerance)
+    assert (found.pace.lookahead, found.pace.live) == (quality.lookahead, False)
+    report = opened.run()
+    assert (report.frames_out, report.frames_dropped) == (3, 0)
+    assert "motion" in report.stages
 
 
 @pytest.mark.usefixtures("tiny")

@@ -16,8 +16,9 @@ from scenes import NETWORK, make_frame, red_alpha, tiny_model
 from streammatte import registry
 from streammatte.catalog import Model
 from streammatte.errors import ConfigError, ContractError, ModelError, RuntimeUnavailable
+from streammatte.frame import Frame
 from streammatte.matter import Matter
-from streammatte.ports import Precision, Session
+from streammatte.ports import Precision, Session, SessionInfo
 from streammatte.registry import Entry
 
 Picture = npt.NDArray[np.uint8]
@@ -150,6 +151,98 @@ def test_unknown_names(model: Model, arguments: dict[str, Any], key: str) -> Non
 def test_unknown_model() -> None:
     with pytest.raises(ModelError, match="unknown model 'u3net'"):
         Matter("u3net")
+
+
+# shown mirrored too
+
+
+class Partial:
+    """A network that answers with red, and with `part` of where in its picture it looks: 0 at the left, 1 at the right.
+
+    Each answer is thus off, one way as it is and the other way mirrored.
+    """
+
+    info = SessionInfo("partial 1", "here", "f32")
+    part = 0.0
+    batches: ClassVar[list[Picture]] = []
+
+    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        assert batch.flags.c_contiguous
+        self.batches.append(np.asarray(batch))
+        place = np.linspace(0, 1, batch.shape[3], dtype=np.float32)
+        return np.asarray(batch[:, :1] + np.float32(self.part) * (place - np.float32(0.5)), np.float32)
+
+    def close(self) -> None: ...
+
+
+class PartialRuntime:
+    name = "fake"
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def precisions(self) -> tuple[Precision, ...]:
+        return ("f32",)
+
+    def load(
+        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
+    ) -> Session:
+        return Partial()
+
+
+def both_ways(
+    model: Model, monkeypatch: pytest.MonkeyPatch, part: float, frame: Frame
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[Picture]]:
+    """Alpha of `frame` without and with the mirror, and the batches that were shown with it."""
+    monkeypatch.setattr(registry, "RUNTIMES", {"fake": Entry(f"{__name__}:PartialRuntime")})
+    monkeypatch.setattr(Partial, "part", part)
+    plain = Matter(model, precision="f32").matte(frame).pha
+    monkeypatch.setattr(Partial, "batches", [])
+    mirrored = Matter(model, precision="f32", mirror=True).matte(frame).pha
+    return plain, mirrored, Partial.batches
+
+
+def test_two_answers_that_agree_are_averaged(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = make_frame("gbrp", NETWORK, rgb=(0.5, 0.2, 0.2))
+    plain, mirrored, batches = both_ways(model, monkeypatch, 0.06, frame)
+    assert len(batches) == 2
+    assert np.array_equal(batches[1], batches[0][..., ::-1])
+    assert np.abs(plain - 0.5).max() == pytest.approx(0.03, abs=0.003)
+    assert np.abs(mirrored - 0.5).max() < 0.006, "off to both sides: the mean is not"
+
+
+def test_of_two_answers_that_mean_different_things_the_first_stands(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network sees the subject on one side, and mirrored on the other: half of each would be a ghost."""
+    frame = make_frame("gbrp", NETWORK, rgb=(0.5, 0.2, 0.2))
+    plain, mirrored, _ = both_ways(model, monkeypatch, 40.0, frame)
+    assert (plain.min(), plain.max()) == (0, 1)
+    far = np.abs(np.arange(NETWORK[0]) - NETWORK[0] / 2) > 12
+    assert np.abs(mirrored - plain)[:, far].max() < 0.01
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_mirrored_answer_is_turned_back(model: Model, rotation: int) -> None:
+    """A network that is right either way says the same with the mirror as without it."""
+    picture = np.full((60, 60, 3), 0.1, np.float32)
+    picture[5:30, :20] = (0.9, 0.1, 0.1)
+    frame = make_frame("yuv444p", (60, 60), rgb=picture, rotation=rotation)
+    plain, mirrored = (Matter(model, runtime="onnxruntime", mirror=on).matte(frame) for on in (False, True))
+    assert np.abs(mirrored.pha - plain.pha).max() < 1e-6
+    assert mirrored.seen
+
+
+def test_a_look_is_all_but_the_networks_answer(model: Model) -> None:
+    matter = Matter(model, runtime="onnxruntime")
+    frame = make_frame("yuv420p", SIZE, rgb=[0.8, 0.3, 0.3], pts=5, seq=5, rotation=90)
+    look = matter.look(frame)
+    assert (look.matte.seen, look.rotation, look.matte.seq, look.matte.pha.max()) == (False, 90, 5, 0)
+    assert look.batch.shape == (1, 3, *NETWORK[::-1])
+    matte, whole = matter.see(look), matter.matte(frame)
+    assert (matte.seen, matte.seq, matte.time_s) == (True, 5, whole.time_s)
+    assert np.array_equal(matte.pha, whole.pha)
+    assert matte.src is look.matte.src
 
 
 # which runtime, and what is said of those passed over

@@ -26,12 +26,13 @@ from streammatte.pipeline import Pipeline, RunFacts, Stages
 from streammatte.ports import SinkKind, SinkReport
 from streammatte.refiners.resample import ResampleRefiner
 from streammatte.sources.pattern import PatternSource
+from streammatte.stabilizers.motion import MotionStabilizer
 from streammatte.stabilizers.none import NoStabilizer
 
 FACTS = RunFacts("truth", "CC0-1.0", "00" * 32, "none 1.0", "f32", "here", ("fell back",))
 SPEC = "pattern:64x48@25?frames=12&seed=3"
 FORMS: list[SinkKind] = ["com", "fgr", "pha"]
-IN_FLIGHT = 4 + 2 + 4 + 4 + 2
+IN_FLIGHT = 4 + 8 + 4 + 4 + 2
 """The three hand-offs' capacities, a frame in the hands of each of the four threads, and two in the network's queue."""
 
 
@@ -300,6 +301,32 @@ def test_several_frames_in_the_network_keep_their_order() -> None:
     assert kept == [seq for seq in range(40) for _ in range(2)]
     assert 1 < max(at_once) <= 3
     assert max(lead) <= IN_FLIGHT + 2, "two more streams hold two more frames"
+
+
+def test_live_frames_come_out_though_the_network_is_slow() -> None:
+    """It is with its second frame until the sink has the 25th; all come out, in order, each at its time."""
+    go = threading.Event()
+
+    class Slow(Truth):
+        def see(self, look: Look) -> Matte:
+            assert look.matte.seq == 0 or go.wait(10), "it was waited for"
+            return super().see(look)
+
+    film = Film("pattern:64x48@25?frames=30", packets=1)
+    tape = Tape("com", hook=lambda frame: go.set() if frame.seq == 24 else None)
+    live = stages(film, Room(), matter=Slow(film.pattern), stabilizer=MotionStabilizer(0.16), pace=Pace(live=True))
+    report = Pipeline(film, live, [tape], FACTS).run()
+    kept = [event.seq if isinstance(event, Frame) else event.payload[0] for event in tape.events]
+    assert kept == [seq for seq in range(30) for _ in range(2)]
+    assert [frame.pts for frame in tape.frames] == list(range(30))
+    assert (report.frames_in, report.frames_out, report.frames_dropped) == (30, 30, 0)
+    assert 2 <= report.network_runs <= 7 < report.frames_out
+
+
+def test_frames_the_network_did_not_see_are_counted() -> None:
+    film = Film("pattern:64x48?frames=11")
+    report = Pipeline(film, stages(film, pace=Pace(stride=5, tolerance=0.35)), [Tape("pha")], FACTS).run()
+    assert (report.frames_out, report.network_runs) == (11, 3)
 
 
 @pytest.mark.parametrize("port", ["matter", "background"])

@@ -1,4 +1,4 @@
-"""What OpenVINO must not do to the process it runs in."""
+"""What OpenVINO must not do to the process it runs in, and what it is asked to compute in."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tiny import tiny_model
+
+import streammatte.runtimes.openvino as subject
+from streammatte.ports import Precision
+from streammatte.runtimes.openvino import OpenVinoRuntime
 
 TESTS = Path(__file__).parents[1]
 
@@ -72,3 +78,53 @@ def test_first_runs_from_several_threads_at_once_end() -> None:
     """
     )
     assert done.stdout == "[False, False]\n", done.stderr
+
+
+class _Asked(Exception):
+    """Ends a load once it is known what it asks for."""
+
+
+class _Core:
+    """OpenVINO on a processor that computes bf16, up to the point where a network would be compiled."""
+
+    def __init__(self, core: Any, capabilities: list[str]) -> None:
+        self._core, self._capabilities = core, capabilities
+        self.config: dict[str, str] = {}
+
+    def get_property(self, device: str, name: str) -> Any:
+        return self._capabilities if name == "OPTIMIZATION_CAPABILITIES" else self._core.get_property(device, name)
+
+    def read_model(self, onnx: Path) -> Any:
+        return self._core.read_model(onnx)
+
+    def compile_model(self, model: Any, device: str, config: dict[str, str]) -> Any:
+        self.config = config
+        raise _Asked
+
+
+@pytest.mark.parametrize(
+    ("flags", "capabilities", "precision", "hint"),
+    [
+        ({"avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"}, ["FP32", "BF16", "INT8"], "int8", "f32"),
+        ({"avx512_vnni", "avx512_bf16"}, ["FP32", "BF16", "INT8"], "int8", "bf16"),
+        ({"avx512_vnni"}, ["FP32", "INT8"], "int8", "f32"),
+        ({"avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"}, ["FP32", "BF16", "INT8"], "bf16", "bf16"),
+        ({"avx512_vnni", "avx512_bf16"}, ["FP32", "BF16", "INT8"], "f32", "f32"),
+    ],
+)
+def test_what_the_float_parts_compute_in(
+    tiny_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: set[str],
+    capabilities: list[str],
+    precision: Precision,
+    hint: str,
+) -> None:
+    """bf16 beside int8 where the processor has it, but not with AMX, for which OpenVINO has no such kernel."""
+    core = _Core(subject._core(), capabilities)
+    monkeypatch.setattr(subject, "_core", lambda: core)
+    monkeypatch.setattr(subject, "_cpu_flags", lambda: flags)
+    onnx = Path(str(tiny_model(tiny_folder).sources[0].path))
+    with pytest.raises(_Asked):
+        OpenVinoRuntime().load(onnx, "0", output=0, precision=precision, cache=None)
+    assert core.config["INFERENCE_PRECISION_HINT"] == hint
