@@ -25,7 +25,7 @@ class Quality:
 
 
 QUALITIES = {
-    "fast": Quality("motion", 0.16, "guided", 0, 5, 0.3, 0, False),
+    "fast": Quality("motion", 0.16, "guided", 0, 8, 0.3, 0, False),
     "balanced": Quality("motion", 0.16, "closed-form", 6, 3, 0.1, 0, False),
     "best": Quality("motion", 0.25, "closed-form", 10, 1, 0.0, 3, True),
 }
