@@ -1,8 +1,8 @@
 """What `--refine guided` and `closed-form` share: where they work, on what, and the way back to frame size.
 
 Both explain alpha around each pixel as a linear function of the picture's colour. That is done on the picture reduced
-to some 160 lines, and its coefficients are applied at frame size (He and Sun, "Fast Guided Filter", 2015). The guide is the
-stream's own planes, chroma counted twice, so nothing is converted to RGB.
+to some 160 lines, and its coefficients are applied at frame size (He and Sun, "Fast Guided Filter", 2015). The guide is
+the stream's own planes, chroma counted twice, so nothing is converted to RGB.
 """
 
 from __future__ import annotations
