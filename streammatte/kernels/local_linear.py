@@ -87,7 +87,7 @@ def _mix(
             change = value[y, x] - before
             square, sure = change * change, np.float32(2) * before - np.float32(1)
             part = share[y, x] * square / (square + doubt[y, x] * sure * sure + _LEAST)
-            offset = value[y, x] - before
+            offset = change
             for c in range(3):
                 slope = slopes[c, y, x]
                 offset -= slope * guide[c, y, x]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from streammatte.frame import Plane
 from streammatte.kernels.compiled import compiled
+from streammatte.kernels.words import in_words
 
 __all__ = ["blend", "halve_left"]
 
@@ -16,17 +17,13 @@ __all__ = ["blend", "halve_left"]
 def blend(fgr: Plane, bg: Plane, pha: Plane, peak: int) -> Plane:
     """(pha * fgr + (peak - pha) * bg) / peak, rounded once; exactly `fgr` at peak and exactly `bg` at 0."""
     out: Any = np.empty(fgr.shape, fgr.dtype)
-    run_px = 8 // pha.itemsize
-    whole = pha.shape[1] // run_px * run_px
-    words = np.ascontiguousarray(pha[:, :whole]).view(np.uint64)
-    opaque = np.full(run_px, peak, pha.dtype).view(np.uint64)[0]
+    words, run_px, opaque = in_words(pha, peak)
     _blend(fgr, bg, pha, words, run_px, opaque, np.float32(peak) if peak == 255 else np.float64(peak), out)
     return cast(Plane, out)
 
 
 @compiled
 def _blend(fgr: Any, bg: Any, pha: Any, words: Any, run_px: int, opaque: Any, peak: Any, out: Any) -> None:
-    """Alpha is read in words of `run_px` samples: most of them are all 0, or all `opaque`."""
     height, width = fgr.shape
     for y in range(height):
         front, behind, share, target = fgr[y], bg[y], pha[y], out[y]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from streammatte.frame import Plane
 from streammatte.kernels.compiled import compiled
+from streammatte.kernels.words import in_words
 
 __all__ = ["restore"]
 
@@ -19,10 +20,7 @@ def restore(plane: Plane, alpha: Plane, back: npt.NDArray[np.float32], least: fl
     F = F^ + a (I - a F^ - (1 - a) B^) with a = alpha / peak (Forte, ICIP 2021). B^ is `back`, smaller than the plane:
     the value nearest to a pixel will do.
     """
-    run_px = 8 // plane.itemsize
-    whole = plane.shape[1] // run_px * run_px
-    words = np.ascontiguousarray(alpha[:, :whole]).view(np.uint64)
-    opaque = np.full(run_px, peak, plane.dtype).view(np.uint64)[0]
+    words, run_px, opaque = in_words(alpha, peak)
     _restore(plane, alpha, words, run_px, opaque, back, np.float32(least), np.float32(peak), out)
 
 
@@ -38,7 +36,6 @@ def _restore(
     peak: Any,
     out: Any,
 ) -> None:
-    """Alpha is read in words of `run_px` samples: most of them are all 0, or all `opaque`."""
     height, width = plane.shape
     for y in range(height):
         source, share, target = plane[y], alpha[y], out[y]

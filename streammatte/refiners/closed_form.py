@@ -43,13 +43,13 @@ class _Carried:
 class ClosedFormRefiner:
     """`iterations` steps a frame. Holds the last solution, which it drops at a discontinuity and at another size."""
 
-    def __init__(self, iterations: int = 6, lines: int = 160) -> None:
-        self._iterations, self._lines = iterations, lines
+    def __init__(self, iterations: int = 6) -> None:
+        self._iterations = iterations
         self._last: _Map | None = None
 
     def refine(self, matte: Matte, frame: Frame) -> Plane:
         """Alpha (H, W) of the frame's depth; called for every frame in order."""
-        part = scene(matte, frame, self._lines)
+        part = scene(matte, frame)
         if part is None:
             self._last = None
             return host.alpha_plane(matte.pha, frame.width, frame.height, frame.format)
