@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from streammatte.assembly import matte, open_pipeline
 from streammatte.color import ColorSpec
+from streammatte.composing import Stages
 from streammatte.config import Settings
 from streammatte.errors import (
     ConfigError,
@@ -25,7 +26,8 @@ from streammatte.errors import (
 from streammatte.frame import Frame, Layer, Matte, Packet, PixelFormat, StreamInfo
 from streammatte.matter import Matter
 from streammatte.meter import RunReport
-from streammatte.pipeline import Pipeline, RunFacts, Stages
+from streammatte.pipeline import Pipeline
+from streammatte.reporting import RunFacts
 
 __all__ = [
     "ColorSpec",

@@ -67,7 +67,7 @@ class Settings:
     stride: int | None = setting(
         None, "Run the network at the latest every N frames, sooner where much moves.", metavar="N"
     )
-    mirror: str | None = setting(
+    tta: str | None = setting(
         None, "Show the network each picture mirrored too; takes it twice the time.", choices=("on", "off")
     )
     feather_px: float = setting(0.0, "Soften the edge: the blur's sigma, in pixels of the frame.", metavar="PX")
@@ -93,6 +93,24 @@ class Settings:
     input_rate: str | None = setting(
         None, "Frames a second of rawvideo or an image sequence: 25, 30000/1001.", metavar="RATE"
     )
+    to: tuple[str, ...] = setting(
+        (),
+        "Live output: vcam[:DEVICE], pipewire[:NAME], preview[:PORT], window, null; repeat for several.",
+        metavar="SINK",
+    )
+    size: str | None = setting(None, "Camera picture size.  [default: nearest to 1280x720]", metavar="WxH")
+    fps: str | None = setting(None, "Camera frames a second.  [default: 30]", metavar="RATE")
+    mirror: bool = setting(False, "Flip the picture left to right, as in a mirror.")
+    card: str | None = setting(
+        None,
+        "Image or colour that live outputs show where the matte cannot be trusted.  [default: the background; dark "
+        "gray with blur]",
+        metavar="BACKGROUND",
+    )
+    governor: str = setting("on", "Live: do less for a matte while time is short.", choices=("on", "off"))
+    target_latency_s: float = setting(0.1, "Live: what the governor keeps, from capture to output.", metavar="SECONDS")
+    target_fps: float | None = setting(None, "Live: frames a second that the governor keeps.", metavar="RATE")
+    control: str = setting("on", "Live: listen for `streammatte ctl` on this machine.", choices=("on", "off"))
     salvage: bool = setting(False, "Take what can be decoded of a damaged or truncated input.")
     force: bool = setting(False, "Overwrite existing outputs.")
 
@@ -102,6 +120,9 @@ class Settings:
             if choices and value is not None and value not in choices:
                 raise ConfigError(flag_of(item.name), f"unknown {value!r}; one of {', '.join(choices)}")
         _at_least(self.start_s, 0, "start_s")
+        _above(self.target_latency_s, 0, "target_latency_s")
+        if self.target_fps is not None:
+            _above(self.target_fps, 0, "target_fps")
         if self.duration_s is not None:
             _above(self.duration_s, 0, "duration_s")
         if self.half_life_s is not None:
@@ -115,24 +136,40 @@ class Settings:
 
     def size_px(self) -> tuple[int, int] | None:
         """`input_size` as (width, height)."""
-        if self.input_size is None:
-            return None
-        wide, _, high = self.input_size.lower().partition("x")
-        if not (wide.isdecimal() and high.isdecimal() and int(wide) and int(high)):
-            raise ConfigError("--input-size", f"expected WIDTHxHEIGHT such as 1280x720, got {self.input_size!r}")
-        return int(wide), int(high)
+        return _size_px(self.input_size, "--input-size")
+
+    def camera_size_px(self) -> tuple[int, int] | None:
+        """`size` as (width, height)."""
+        return _size_px(self.size, "--size")
 
     def rate(self) -> Fraction | None:
         """`input_rate` as an exact rational."""
-        if self.input_rate is None:
-            return None
-        try:
-            rate = Fraction(self.input_rate)
-        except (ValueError, ZeroDivisionError):
-            rate = Fraction(0)
-        if rate <= 0:
-            raise ConfigError("--input-rate", f"expected frames a second, 25 or 30000/1001, got {self.input_rate!r}")
-        return rate
+        return _rate(self.input_rate, "--input-rate")
+
+    def camera_rate(self) -> Fraction | None:
+        """`fps` as an exact rational."""
+        return _rate(self.fps, "--fps")
+
+
+def _size_px(given: str | None, flag: str) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    wide, _, high = given.lower().partition("x")
+    if not (wide.isdecimal() and high.isdecimal() and int(wide) and int(high)):
+        raise ConfigError(flag, f"expected WIDTHxHEIGHT such as 1280x720, got {given!r}")
+    return int(wide), int(high)
+
+
+def _rate(given: str | None, flag: str) -> Fraction | None:
+    if given is None:
+        return None
+    try:
+        rate = Fraction(given)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise ConfigError(flag, f"expected frames a second, 25 or 30000/1001, got {given!r}")
+    return rate
 
 
 def flag_of(name: str) -> str:
@@ -192,6 +229,10 @@ def _typed(value: Any, item: dataclasses.Field[Any], where: str, folder: Path) -
         items = value if isinstance(value, list) else [value]
         if all(isinstance(entry, str) for entry in items):
             return tuple(folder / entry for entry in items)
+    elif wanted.startswith("tuple[str"):
+        items = value if isinstance(value, list) else [value]
+        if all(isinstance(entry, str) for entry in items):
+            return tuple(items)
     elif wanted.startswith("Path") and isinstance(value, str):
         return folder / value
     elif (wanted.startswith("bool") and isinstance(value, bool)) or (wanted.startswith("int") and type(value) is int):
@@ -201,7 +242,7 @@ def _typed(value: Any, item: dataclasses.Field[Any], where: str, folder: Path) -
     elif wanted.startswith("str"):
         if isinstance(value, str):
             beside = folder / value
-            return str(beside) if item.name == "bg" and beside.is_file() else value
-        if item.name == "input_rate" and type(value) in (int, float):
+            return str(beside) if item.name in ("bg", "card") and beside.is_file() else value
+        if item.name in ("input_rate", "fps") and type(value) in (int, float):
             return str(value)
     raise ConfigError(where, f"expected {wanted.replace(' | None', '')}, got {value!r}")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from streammatte.color import ColorSpec
 from streammatte.errors import ContractError
 
-__all__ = ["Frame", "Layer", "Look", "Matte", "Packet", "PixelFormat", "Plane", "StreamInfo"]
+__all__ = ["Frame", "Layer", "Look", "Matte", "Packet", "PixelFormat", "Plane", "Shown", "StreamInfo"]
 
 Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """One component of a picture, (h, w), C-contiguous rows; uint8 up to 8 bits, else uint16 in native byte order."""
@@ -153,6 +153,8 @@ class Matte:
     """(h, w) float32 in [0, 1]: how far `flow` can be believed there; None exactly where `flow` is."""
     onward: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
     """Flow and trust the other way: what was at p in the frame before is now at p + flow[p]. None: not asked for."""
+    age_s: float = 0.0
+    """How far back the last frame lies that the network has answered for; live only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,18 @@ class Look:
     """(1, 3, h, w) float32, normalised, upright."""
     rotation: int = 0
     """The frame's."""
+    model: str = ""
+    """The model it was prepared for, where models may change from frame to frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A frame on its way to the network."""
+
+    frame: Frame
+    look: Look
+    key: bool = True
+    """The network should see it."""
 
 
 @dataclass(frozen=True, slots=True)

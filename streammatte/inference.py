@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -9,17 +10,20 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from streammatte.cuts import CutDetector
-from streammatte.frame import Frame, Look, Matte, Packet
+from streammatte.errors import first_line
+from streammatte.frame import Frame, Look, Matte, Packet, Shown
 from streammatte.keyframes import Keyframes
+from streammatte.late import with_late_mattes
 from streammatte.lookahead import looking_ahead
 from streammatte.meter import Meter
 from streammatte.motion import MotionEstimator
-from streammatte.parallel import Shown, with_late_mattes, with_mattes
+from streammatte.parallel import with_mattes
 from streammatte.ports import Stabilizer
 
 __all__ = ["Inference", "MatteMaker", "Pace"]
 
 _Matted: TypeAlias = tuple[Frame, Matte] | Packet
+_KEPT = 5
 
 
 class MatteMaker(Protocol):
@@ -49,49 +53,67 @@ class Pace:
 
 
 class Inference:
-    """Runs once over a stream's events. `cuts` and `network_runs` count as it goes."""
+    """Runs over a stream's events. `cuts`, `network_runs` and, live, `failures` count as it goes.
+
+    `maker`, `stabilizer` and the stride and tolerance of `pace` may be replaced from one frame to the next.
+    """
 
     def __init__(self, maker: MatteMaker, stabilizer: Stabilizer, pace: Pace, meter: Meter) -> None:
-        self._maker, self._stabilizer, self._pace, self._meter = maker, stabilizer, pace, meter
+        self.maker, self.stabilizer, self.pace = maker, stabilizer, pace
+        self._meter = meter
         self.cuts = self.network_runs = 0
+        self.failures: list[str] = []
+        """What the network's errors said, newest last, at most a few; files stop at the first instead."""
+        self.failed = 0
         self._counting = threading.Lock()
 
     def mattes(self, events: Iterable[Frame | Packet]) -> Iterator[_Matted]:
         """Each frame with its steady matte, in order, packets between them where they were."""
         with closing(self._seen(events)) as seen:  # also where a stabilizer fails: the network's threads end here
             steadied = self._steadied(seen)
-            ahead = 0 if self._pace.live else self._pace.lookahead
+            ahead = 0 if self.pace.live else self.pace.lookahead
             yield from looking_ahead(steadied, ahead) if ahead else steadied
 
     def _seen(self, events: Iterable[Frame | Packet]) -> Generator[_Matted, None, None]:
         shown = self._shown(events)
-        if self._pace.live:
-            return with_late_mattes(shown, self._see)
-        return with_mattes(shown, self._see, self._pace.streams)
+        if self.pace.live:
+            return with_late_mattes(shown, self._tried)
+        return with_mattes(shown, self._see, self.pace.streams)
 
     def _shown(self, events: Iterable[Frame | Packet]) -> Iterator[Shown | Packet]:
-        cuts, motion = CutDetector(), MotionEstimator(onward=self._pace.lookahead > 0)
-        keyframes = Keyframes(self._pace.stride, self._pace.tolerance)
+        cuts, motion = CutDetector(), MotionEstimator(onward=self.pace.lookahead > 0)
+        keyframes = Keyframes(self.pace.stride, self.pace.tolerance)
         for event in events:
             if isinstance(event, Packet):
                 yield event
                 continue
             with self._meter.stage("look"):
-                look = self._maker.look(event)
+                look = self.maker.look(event)
             with self._meter.stage("motion"):
                 matte = look.matte
                 if cuts.is_cut(matte):
                     self.cuts += 1
                     matte = replace(matte, discontinuity=True)
                 matte = motion.step(matte)
+            keyframes.stride, keyframes.tolerance = self.pace.stride, self.pace.tolerance
             yield Shown(event, replace(look, matte=matte), keyframes.is_key(matte))
 
     def _see(self, look: Look) -> Matte:
         with self._meter.stage("infer"):
-            matte = self._maker.see(look)
+            matte = self.maker.see(look)
         with self._counting:
             self.network_runs += 1
         return matte
+
+    def _tried(self, look: Look) -> Matte:
+        """`_see`, with its error kept before it is passed on."""
+        try:
+            return self._see(look)
+        except Exception as error:
+            with self._counting:
+                self.failed += 1
+                self.failures = [*self.failures[-_KEPT + 1 :], first_line(error)]
+            raise
 
     def _steadied(self, events: Iterable[_Matted]) -> Iterator[_Matted]:
         for event in events:
@@ -99,6 +121,9 @@ class Inference:
                 yield event
                 continue
             frame, matte = event
+            if matte.age_s == math.inf:  # nothing is known: there is nothing to steady
+                yield frame, matte
+                continue
             with self._meter.stage("stabilize"):
-                matte = self._stabilizer.step(matte)
+                matte = self.stabilizer.step(matte)
             yield frame, matte

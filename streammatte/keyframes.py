@@ -15,14 +15,15 @@ class Keyframes:
     """
 
     def __init__(self, stride: int, tolerance: float) -> None:
-        self._stride, self._tolerance = stride, tolerance
+        self.stride, self.tolerance = stride, tolerance
+        """May be changed from one frame to the next."""
         self._since, self._lost = 0, 0.0
 
     def is_key(self, matte: Matte) -> bool:
         """Whether the network should see this frame; asked once for each, in order."""
         self._since += 1
         self._lost += 1.0 if matte.trust is None else 1.0 - float(matte.trust.mean())
-        due = matte.trust is None or self._since >= self._stride or self._lost > self._tolerance
+        due = matte.trust is None or self._since >= self.stride or self._lost > self.tolerance
         if due:
             self._since, self._lost = 0, 0.0
         return due

@@ -33,9 +33,9 @@ class Matter:
     `model` is a name in the catalogue (weights are pulled on first use) or a `Model`; `runtime` is auto or a name;
     `precision` is auto, int8, bf16 or f32; `compat="rembg"` reproduces rembg's arithmetic, in f32 unless told
     otherwise. `streams` is how many threads may ask for mattes at once, if the runtime grants it (`info.streams`).
-    With `mirror` the network is also shown each picture mirrored, at twice the time; where its two answers agree, alpha
-    is their mean. With `require`, anything but that runtime is an error. Raises ModelError, RuntimeUnavailable,
-    ConfigError.
+    With `tta` (test-time augmentation) the network is also shown each picture mirrored, at twice the time; where its
+    two answers agree, alpha is their mean. With `require`, anything but that runtime is an error. Raises ModelError,
+    RuntimeUnavailable, ConfigError.
 
         alpha = Matter("u2net")(rgb)      # (H, W, 3) uint8 -> (H, W) float32 in [0, 1]
     """
@@ -49,7 +49,7 @@ class Matter:
         compat: str | None = None,
         require: str | None = None,
         streams: int = 1,
-        mirror: bool = False,
+        tta: bool = False,
         progress: Progress | None = None,
     ) -> None:
         arithmetic = registry.load(registry.ARITHMETICS, compat or "fixed", "--compat")
@@ -59,7 +59,7 @@ class Matter:
         self.model = model if isinstance(model, Model) else model_named(model)
         weights = ensure(self.model, progress=progress)
         self.weights_sha256 = weights.sha256
-        self._mirror = mirror
+        self._tta = tta
         self._arithmetic: Arithmetic = arithmetic(self.model)
         self._refiner: Refiner = refiner()
         loaded = load_session(
@@ -90,7 +90,7 @@ class Matter:
     def see(self, look: Look) -> Matte:
         """Run the network on what `look` shows."""
         pha = self._arithmetic.pha(self._session.run(look.batch))
-        if self._mirror:
+        if self._tta:
             mirrored = self._arithmetic.pha(self._session.run(np.ascontiguousarray(look.batch[..., ::-1])))
             pha = _agreed(pha, np.ascontiguousarray(mirrored[:, ::-1]))
         return replace(look.matte, pha=host.turn_back(pha, look.rotation), seen=True)

@@ -14,7 +14,17 @@ from typing import Any
 
 from streammatte.inspection import Inspection
 
-__all__ = ["Meter", "OutputReport", "RunReport", "StageTimes", "peak_rss_mb"]
+__all__ = [
+    "GovernorStep",
+    "Incident",
+    "LiveOutput",
+    "LiveReport",
+    "Meter",
+    "OutputReport",
+    "RunReport",
+    "StageTimes",
+    "peak_rss_mb",
+]
 
 _SHORTEST_S = 1e-6
 _STEP = math.log(1.01)
@@ -87,6 +97,59 @@ class OutputReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Incident:
+    """A time in which live outputs showed the card in place of the composite."""
+
+    at_s: float
+    """Since the start of the run."""
+    duration_s: float
+    frames: int
+    """Frames of the source that were held back."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GovernorStep:
+    """A change of how much is done for a matte, made to keep to the time there is."""
+
+    at_s: float
+    was: str
+    now: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOutput:
+    """How one output of a live run fared."""
+
+    name: str
+    frames: int
+    """Composites shown; cards are not counted."""
+    cards: int
+    rate: float
+    """Composites a second, from the first to the last."""
+    dropped: int
+    """Composites it had no time for."""
+    latency: StageTimes | None
+    """From capture to when the output had taken the frame; None where the source does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReport:
+    """What only a live run can tell."""
+
+    outputs: tuple[LiveOutput, ...]
+    capture_dropped: int
+    """Frames that a newer one overtook before they were looked at."""
+    idle_s: float
+    """Time in which nobody looked at any output, and the network rested."""
+    incidents: tuple[Incident, ...]
+    steps: tuple[GovernorStep, ...]
+    changes: int
+    """Settings changed while running."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """What ran, how fast, and whatever was done otherwise than asked."""
 
@@ -121,6 +184,8 @@ class RunReport:
     """Scene cuts at which temporal state was dropped."""
     inspection: Inspection | None = None
     """What can be said of the mattes without knowing the truth; None where nothing watched."""
+    live: LiveReport | None = None
+    """Only of a live run."""
     streammatte: str = field(default="")
 
     def to_json(self) -> dict[str, Any]:

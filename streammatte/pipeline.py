@@ -5,37 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
-from streammatte.compositor import alpha_frame, composite, subject_frame
+from streammatte.composing import Stages, compose
 from streammatte.errors import ContractError, SourceError
-from streammatte.frame import Frame, Layer, Matte, Packet, Plane
+from streammatte.frame import Frame, Matte, Packet
 from streammatte.handoff import Cancelled, Handoff
-from streammatte.inference import Inference, MatteMaker, Pace
+from streammatte.inference import Inference
 from streammatte.inspector import Inspector
-from streammatte.kernels import host
-from streammatte.kernels.mixing import blend
-from streammatte.meter import Meter, OutputReport, RunReport, peak_rss_mb
-from streammatte.ports import (
-    Background,
-    Compositor,
-    Foreground,
-    Refiner,
-    Sink,
-    SinkKind,
-    SinkReport,
-    Source,
-    Stabilizer,
-)
+from streammatte.meter import Meter, RunReport
+from streammatte.ports import Sink, SinkKind, SinkReport, Source
+from streammatte.reporting import Counts, RunFacts, run_report
 from streammatte.worker import Worker
 
-__all__ = ["Pipeline", "RunFacts", "Stages"]
+__all__ = ["Pipeline"]
 
 _DECODED = 4
 _MATTED = 8
@@ -47,32 +33,6 @@ _BLOCKED_READ_S = 2.0
 _PROGRESS_EVERY_S = 0.05
 
 Progress = Callable[[int, int | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What the run report says of the network; the pipeline only carries it."""
-
-    model: str
-    model_licence: str
-    weights_sha256: str
-    runtime: str
-    precision: str
-    device: str
-    fallbacks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """What happens to each frame between source and sinks. `background` is None where no sink takes composites."""
-
-    matter: MatteMaker
-    stabilizer: Stabilizer
-    refiner: Refiner
-    foreground: Foreground
-    background: Background | None
-    pace: Pace = field(default_factory=Pace)
-    compositor: Compositor = composite
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,32 +199,14 @@ class Pipeline:
 
     def _composite(self) -> None:
         for event in self._matted:
-            outcome = event if isinstance(event, Packet) else _Outcome(self._forms(*event))
+            outcome = event if isinstance(event, Packet) else _Outcome(self._composed(*event))
             for handoff in self._encoding:
                 handoff.put(outcome)
         for handoff in self._encoding:
             handoff.close()
 
-    def _forms(self, frame: Frame, matte: Matte) -> dict[SinkKind, Frame]:
-        with self._meter.stage("refine"):
-            pha = self._stages.refiner.refine(matte, frame)
-        forms: dict[SinkKind, Frame] = {}
-        alphas = host.chroma_alpha(pha, frame.format, frame.color)
-        layer = Layer(frame.planes, _with_own_alpha(alphas, frame), frame)
-        if self._inspector is not None:
-            with self._meter.stage("inspect"):
-                self._inspector.inspect(frame, matte, layer.pha)
-        if self._kinds != {"pha"}:
-            with self._meter.stage("foreground"):
-                layer = replace(layer, fgr=self._stages.foreground.estimate(frame, alphas))
-        if self._stages.background is not None and "com" in self._kinds:
-            with self._meter.stage("background"):
-                behind = self._stages.background.planes(layer)
-            with self._meter.stage("composite"):
-                forms["com"] = self._stages.compositor(layer, behind)
-        forms["fgr"] = subject_frame(layer)
-        forms["pha"] = alpha_frame(layer)
-        return forms
+    def _composed(self, frame: Frame, matte: Matte) -> dict[SinkKind, Frame]:
+        return compose(self._stages, frame, matte, self._kinds, self._meter, self._inspector)
 
     def _encode(self, index: int) -> None:
         sink = self._sinks[index]
@@ -279,40 +221,15 @@ class Pipeline:
                 self._frames_out += 1
 
     def _report(self, sinks: list[SinkReport], wall_s: float) -> RunReport:
-        drifts = [sink.av_drift_ms for sink in sinks if sink.av_drift_ms is not None]
-        info = self._source.info
-        written = (f"{sink.name}: {note}" for sink in sinks for note in sink.notes)
-        notes = (*info.not_carried, *self._source.notes, *written)
-        return RunReport(
-            input=info.name,
-            outputs=tuple(OutputReport(sink.name, sink.codec, sink.frames) for sink in sinks),
-            frames_in=self._frames_in,
-            frames_out=self._frames_out,
-            frames_dropped=sum(handoff.dropped for handoff in self._handoffs),
-            duration_s=round(float(self._end_s - (self._first_s or 0)), 6),
-            wall_s=round(wall_s, 3),
-            throughput_fps=round(self._frames_out / wall_s, 2),
-            model=self._facts.model,
-            model_licence=self._facts.model_licence,
-            weights_sha256=self._facts.weights_sha256,
-            runtime=self._facts.runtime,
-            precision=self._facts.precision,
-            device=self._facts.device,
-            fallbacks=(*self._facts.fallbacks, *notes),
-            stages=self._meter.stages(),
-            av_drift_ms=max(drifts, default=None, key=abs),
-            peak_rss_mb=peak_rss_mb(),
+        return run_report(
+            self._source,
+            sinks,
+            self._facts,
+            self._meter,
+            self._inference,
+            None if self._inspector is None else self._inspector.findings(),
+            Counts(self._frames_in, self._frames_out, sum(handoff.dropped for handoff in self._handoffs)),
+            video_s=float(self._end_s - (self._first_s or 0)),
+            wall_s=wall_s,
             interrupted=self._stopping.is_set(),
-            cuts=self._inference.cuts,
-            network_runs=self._inference.network_runs,
-            inspection=None if self._inspector is None else self._inspector.findings(),
-            streammatte=version("streammatte"),
         )
-
-
-def _with_own_alpha(alphas: tuple[Plane, ...], frame: Frame) -> tuple[Plane, ...]:
-    """The matte's alpha times the source's own: what the source hides stays hidden."""
-    if frame.alpha is None:
-        return alphas
-    both = blend(frame.alpha, np.zeros_like(frame.alpha), alphas[0], frame.format.peak)
-    return host.chroma_alpha(both, frame.format, frame.color)

@@ -20,6 +20,7 @@ __all__ = [
     "Background",
     "Compositor",
     "Foreground",
+    "LiveSink",
     "Precision",
     "Refiner",
     "Runtime",
@@ -158,6 +159,9 @@ class Foreground(Protocol):
 class Background(Protocol):
     """What stands behind the subject."""
 
+    shows_room: bool
+    """It is made of the source's own picture, so that it must not be shown where the subject is not known."""
+
     def planes(self, layer: Layer) -> tuple[Plane, ...]:
         """Planes of B for this frame: format, size, colour and orientation of `layer.frame`. Not to be written to."""
 
@@ -211,3 +215,14 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Drop what was written. Safe at any time, also after `finish` (then it does nothing)."""
+
+
+class LiveSink(Sink, Protocol):
+    """A sink that shows each composite to whoever looks just now, and keeps none.
+
+    Opening it sends no picture. `write` shows a frame at once, blocking no longer than about a frame, and raises
+    SinkError where the device is gone for good.
+    """
+
+    def watched(self) -> bool:
+        """Whether anybody looks; True where that cannot be told. Asked about once a second, from any thread."""

@@ -21,7 +21,8 @@ class Quality:
     stride: int
     stride_tolerance: float
     lookahead: int
-    mirror: bool
+    tta: bool
+    """Test-time augmentation: the network sees each picture mirrored too."""
 
 
 QUALITIES = {
@@ -52,5 +53,5 @@ def quality_of(settings: Settings, *, live: bool) -> Quality:
         stride=settings.stride or bundle.stride,
         stride_tolerance=bundle.stride_tolerance,
         lookahead=0 if live else bundle.lookahead if settings.lookahead is None else settings.lookahead,
-        mirror=bundle.mirror if settings.mirror is None else settings.mirror == "on",
+        tta=bundle.tta if settings.tta is None else settings.tta == "on",
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from streammatte.errors import ConfigError
 
-__all__ = ["ARITHMETICS", "FOREGROUNDS", "REFINERS", "RUNTIMES", "STABILIZERS", "Entry", "load"]
+__all__ = ["ARITHMETICS", "FOREGROUNDS", "LIVE_SINKS", "REFINERS", "RUNTIMES", "STABILIZERS", "Entry", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,15 @@ FOREGROUNDS = {
     "off": Entry("streammatte.foregrounds.off:OffForeground"),
     "fusion": Entry("streammatte.foregrounds.blur_fusion:BlurFusionForeground"),
 }
+
+LIVE_SINKS = {
+    "vcam": Entry("streammatte.sinks.virtual_camera:VirtualCameraSink", extra="vcam"),
+    "pipewire": Entry("streammatte.sinks.pipewire:PipeWireSink"),
+    "preview": Entry("streammatte.sinks.preview:PreviewSink"),
+    "window": Entry("streammatte.sinks.preview:WindowSink"),
+    "null": Entry("streammatte.sinks.null:NullSink"),
+}
+"""What `--to` may name. They import their library only when opened."""
 
 
 def load(table: dict[str, Entry], name: str, key: str) -> Any:

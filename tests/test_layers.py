@@ -3,12 +3,12 @@
     errors transfer color frame inspection                                                   values
       <- kernels                                                                             pixels
       <- ports registry config catalog meter handoff worker cuts engine_cache
-         motion keyframes parallel lookahead                                                 core
+         motion keyframes parallel late lookahead                                            core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
          compositors arithmetics weights quantization                                        rooms, of adapters
       <- compositor parity int8 loading inventory matter inspector report quality inference
-         pipeline                                                                            stages
-      <- assembly calibrating                                                                assembly
+         composing reporting pipeline live                                                   stages
+      <- assembly assembly_live parts calibrating                                            assembly
       <- cli                                                                                 cli
 
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
@@ -48,6 +48,7 @@ CORE = {
     "motion",
     "keyframes",
     "parallel",
+    "late",
     "lookahead",
 }
 ROOMS = {
@@ -75,9 +76,12 @@ STAGES = {
     "report",
     "quality",
     "inference",
+    "composing",
+    "reporting",
     "pipeline",
+    "live",
 }
-TOP = {"assembly", "calibrating", "", "cli", "__main__"}
+TOP = {"assembly", "assembly_live", "parts", "calibrating", "", "cli", "__main__"}
 """\"\" is the package's own __init__; __main__ is the command line under another name."""
 ROOMS_OF_STAGES = {
     "matter": {"weights"},
@@ -88,7 +92,7 @@ ROOMS_OF_STAGES = {
 
 LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
-    "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector"},
+    "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector", "live"},
     "numba": {"kernels"},
     "av": {"sources", "sinks", "arithmetics"},
     "onnxruntime": {"runtimes"},
@@ -96,8 +100,9 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
     "PIL": {"arithmetics", "refiners"},
     "onnx": {"weights", "quantization", "int8"},
     "tflite": {"weights"},
-    "platformdirs": {"weights", "cli"},
-    "webcolors": {"assembly"},
+    "platformdirs": {"weights", "cli", "live"},
+    "pyvirtualcam": {"sinks"},
+    "webcolors": {"parts"},
     "click": {"cli"},
     "rich": {"cli"},
 }
@@ -117,7 +122,9 @@ def allowed(part: str) -> set[str]:
         return below | STAGES | ROOMS_OF_STAGES.get(part, set())
     everything = below | STAGES | {"assembly"}
     top = {
-        "assembly": everything | ROOMS,
+        "parts": below | STAGES | ROOMS,
+        "assembly_live": below | STAGES | ROOMS | {"parts"},
+        "assembly": everything | ROOMS | {"parts", "assembly_live"},
         "calibrating": everything | ROOMS,
         "": everything,
         "cli": everything | {"calibrating", "", "weights"},

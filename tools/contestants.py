@@ -59,7 +59,7 @@ def _streammatte(place: Path, clip: str, bg: str, seconds: float, options: list[
     with _timed(found):
         report = pipeline.run().to_json()
     ran = {key: report[key] for key in ("model", "runtime", "precision", "fallbacks")}
-    shown = 2 if quality_of(settings(str(seconds)), live=False).mirror else 1
+    shown = 2 if quality_of(settings(str(seconds)), live=False).tta else 1
     inferences = shown * runs_per_frame(report)
     seen = {"frames": report["frames_out"], "inferences_per_frame": inferences, "stage_p50_ms": stage_p50_ms(report)}
     return found | ran | seen

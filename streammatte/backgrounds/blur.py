@@ -33,6 +33,8 @@ class BlurBackground:
     filters.
     """
 
+    shows_room = True
+
     def __init__(self, strength: float) -> None:
         if not 0 < strength <= 20:
             raise ConfigError("--bg blur", f"strength must be more than 0 and at most 20 percent, got {strength:g}")

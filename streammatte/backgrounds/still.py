@@ -20,6 +20,8 @@ __all__ = ["ImageBackground", "SolidBackground", "read_image"]
 class _StillBackground:
     """Planes rendered when the first frame, or one of another shape, is seen."""
 
+    shows_room = False
+
     def __init__(self, render: Callable[[Frame], FloatImage]) -> None:
         self._render = render
         self._planes: tuple[Plane, ...] = ()

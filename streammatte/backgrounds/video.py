@@ -22,6 +22,8 @@ class VideoBackground:
     `open_source` is called for every round, so that nothing but two frames is held in memory.
     """
 
+    shows_room = False
+
     def __init__(self, open_source: Callable[[], Source], fit: Fit) -> None:
         self._open = open_source
         self._fit = fit

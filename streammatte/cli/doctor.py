@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from typing import Any
 
 import click
 
 from streammatte import registry
 from streammatte.catalog import catalog
 from streammatte.cli.screen import say
+from streammatte.live.checks import Finding, findings
+from streammatte.live.machine import Machine
 from streammatte.weights.cache import cache_dir, locate
 
 __all__ = ["doctor"]
@@ -20,39 +26,65 @@ _LIBRARIES = ("av", "numpy", "opencv-python-headless", "openvino", "onnxruntime"
 
 
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_context
-def doctor(ctx: click.Context) -> None:
+def doctor(ctx: click.Context, as_json: bool) -> None:
     """Check this machine; exits with 1 if no runtime can run a network."""
-    say(f"streammatte {version('streammatte')}, Python {platform.python_version()}, {platform.platform()}")
-    for name in _LIBRARIES:
-        say(f"  {name:<24} {_version(name)}")
-    usable = _runtimes()
+    found = _examined()
+    if as_json:
+        say(json.dumps(found, ensure_ascii=False))
+    else:
+        _show(found)
+    ctx.exit(0 if any(runtime["usable"] for runtime in found["runtimes"]) else 1)
+
+
+def _examined() -> dict[str, Any]:
     folder = cache_dir()
-    say(f"cache {folder}")
-    if folder.exists():
-        say(f"  free space               {shutil.disk_usage(folder).free / 2**30:.1f} GiB")
-    for name, model in catalog().items():
-        found = locate(model)
-        state = str(found.path) if found else f"not pulled: streammatte models pull {name}"
-        say(f"  {name:<24} {state}")
-    say("terminal" if sys.stderr.isatty() else "no terminal: progress is printed as plain lines")
-    ctx.exit(0 if usable else 1)
+    return {
+        "streammatte": version("streammatte"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "runtimes": [_runtime(name) for name in registry.RUNTIMES],
+        "cache": str(folder),
+        "cache_free_bytes": shutil.disk_usage(folder).free if folder.exists() else None,
+        "models": {name: str(found.path) if (found := locate(model)) else None for name, model in catalog().items()},
+        "live": [asdict(finding) for finding in findings(Machine())],
+        "terminal": sys.stderr.isatty(),
+    }
 
 
-def _version(package: str) -> str:
+def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return None
 
 
-def _runtimes() -> bool:
-    usable = False
+def _runtime(name: str) -> dict[str, Any]:
+    runtime = registry.load(registry.RUNTIMES, name, "--runtime")()
+    why = runtime.unavailable()
+    return {"name": name, "usable": why is None, "why": why, "precisions": [] if why else list(runtime.precisions())}
+
+
+def _show(found: dict[str, Any]) -> None:
+    say(f"streammatte {found['streammatte']}, Python {found['python']}, {found['platform']}")
+    for name, installed in found["libraries"].items():
+        _line(name, installed or "not installed")
     say("runtimes, in the order they are tried")
-    for name in registry.RUNTIMES:
-        runtime = registry.load(registry.RUNTIMES, name, "--runtime")()
-        why = runtime.unavailable()
-        fast = "" if why else f"usable, best first: {', '.join(runtime.precisions())}"
-        say(f"  {name:<24} {why or fast}")
-        usable = usable or why is None
-    return usable
+    for runtime in found["runtimes"]:
+        _line(runtime["name"], runtime["why"] or f"usable, best first: {', '.join(runtime['precisions'])}")
+    say(f"cache {found['cache']}")
+    if found["cache_free_bytes"] is not None:
+        _line("free space", f"{found['cache_free_bytes'] / 2**30:.1f} GiB")
+    for name, path in found["models"].items():
+        _line(name, path or f"not pulled: streammatte models pull {name}")
+    for topic, group in groupby((Finding(**finding) for finding in found["live"]), lambda finding: finding.topic):
+        say(topic)
+        for finding in group:
+            _line(finding.name, finding.state + (f" -> {finding.remedy}" if finding.remedy else ""))
+    say("terminal" if found["terminal"] else "no terminal: progress is printed as plain lines")
+
+
+def _line(name: str, words: str) -> None:
+    say(f"  {name:<24} {words}")

@@ -9,7 +9,9 @@ import traceback
 import click
 
 from streammatte.cli.completion import completion
+from streammatte.cli.ctl import ctl
 from streammatte.cli.demo import demo
+from streammatte.cli.devices import devices
 from streammatte.cli.doctor import doctor
 from streammatte.cli.engines import engines
 from streammatte.cli.memory import keep_large_blocks
@@ -41,7 +43,7 @@ def cli() -> None:
     """Real-time video matting: `streammatte INPUT [options]` runs; `streammatte run --help` lists the options."""
 
 
-for _command in (run, demo, models, engines, probe, doctor, completion):
+for _command in (run, demo, devices, ctl, models, engines, probe, doctor, completion):
     cli.add_command(_command)
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from streammatte.assembly import open_pipeline
+from streammatte.cli.keys import keys
 from streammatte.cli.options import chosen, setting_options
 from streammatte.cli.report import check_report_path, is_page, write_report
 from streammatte.cli.screen import frame_progress, pull_progress, say, show_report
 from streammatte.config import Settings
 from streammatte.inspector import Inspector
+from streammatte.live.control import ControlServer
+from streammatte.live.pipeline import LivePipeline
 from streammatte.meter import RunReport
+from streammatte.pipeline import Pipeline
 
 __all__ = ["run", "run_pipeline"]
 
@@ -26,8 +33,20 @@ def run_pipeline(source: str, settings: Settings, *, quiet: bool, inspector: Ins
     # Two displays cannot share a terminal: the download's ends before the frames' begins.
     with pull_progress(quiet, settings.model) as pulling:
         pipeline = open_pipeline(source, settings, pulling=pulling, inspector=inspector)  # type: ignore[arg-type]
-    with frame_progress(quiet) as progress:
+    doing = "live" if isinstance(pipeline, LivePipeline) else "matting"
+    with frame_progress(quiet, doing=doing) as progress, _controlled(pipeline, settings, quiet):
         return pipeline.run(progress)
+
+
+@contextmanager
+def _controlled(pipeline: Pipeline | LivePipeline, settings: Settings, quiet: bool) -> Iterator[None]:
+    """While a live run goes on, `streammatte ctl` and the terminal's keys change it."""
+    controls = pipeline.controls if isinstance(pipeline, LivePipeline) else None
+    if controls is None or settings.control == "off":
+        yield
+        return
+    with ControlServer(controls), keys(controls, None if quiet else sys.stdin):
+        yield
 
 
 @click.command()
@@ -44,8 +63,8 @@ def run(
 ) -> None:
     """Put the subject of INPUT in front of a new background, or cut it out.
 
-    INPUT is a video or image file, a folder or numbered sequence of images, a URL, - for a pipe, lavfi:GRAPH, or
-    pattern: for a moving test picture.
+    INPUT is a video or image file, a folder or numbered sequence of images, a URL, - for a pipe, lavfi:GRAPH,
+    pattern: for a moving test picture, camera[:NUMBER|NAME|DEVICE] or screen.
     """
     settings, shown = chosen(given, config_file)
     if shown.report is not None:

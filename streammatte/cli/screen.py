@@ -19,7 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from streammatte.meter import RunReport
+from streammatte.meter import LiveReport, RunReport
 
 __all__ = [
     "FrameProgress",
@@ -138,9 +138,25 @@ def show_report(report: RunReport) -> None:
         say(f"memory   {report.peak_rss_mb:.0f} MiB at most")
     if report.inspection is not None:
         say(f"mattes   {report.inspection.summary()}")
+    if report.live is not None:
+        _show_live(report.live)
     for note in report.fallbacks:
         say(f"note     {note}")
-    for output in report.outputs:
+    for output in report.outputs if report.live is None else ():
         say(f"wrote    {output.path}  ({output.codec}, {output.frames} frames)")
     if report.interrupted:
         say("stopped  before the end of the input, as asked; the files above are complete up to there")
+
+
+def _show_live(live: LiveReport) -> None:
+    for output in live.outputs:
+        lag = "" if output.latency is None else f", {output.latency.p50_ms:.0f} ms after capture (95 %: "
+        lag += "" if output.latency is None else f"{output.latency.p95_ms:.0f} ms)"
+        cards = f", the card {output.cards} times" if output.cards else ""
+        say(f"shown    {output.name}: {output.frames} frames, {output.rate:.1f} fps{lag}{cards}")
+    if live.idle_s:
+        say(f"rested   {live.idle_s:.0f} s, while nobody looked")
+    for step in live.steps:
+        say(f"governor at {step.at_s:.0f} s from {step.was} to {step.now}: {step.why}")
+    for incident in live.incidents:
+        say(f"held     {incident.frames} frames at {incident.at_s:.1f} s ({incident.duration_s:.1f} s): {incident.why}")

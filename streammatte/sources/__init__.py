@@ -13,6 +13,7 @@ from streammatte.sources.options import PICTURE_SUFFIXES, SourceOptions
 __all__ = ["PICTURE_SUFFIXES", "SourceOptions", "open_source"]
 
 _ADAPTERS = {
+    "camera": "streammatte.sources.camera:CameraSource",
     "file": "streammatte.sources.file:FileSource",
     "images": "streammatte.sources.images:ImageSource",
     "pattern": "streammatte.sources.pattern:PatternSource",
@@ -26,7 +27,7 @@ class _Opens(Protocol):
 
 
 def open_source(spec: str, options: SourceOptions = SourceOptions()) -> Source:  # noqa: B008 (frozen)
-    """The source that `spec` names: file, URL, `-`, `lavfi:GRAPH`, `pattern:`, picture, folder, `%06d.png`.
+    """The source that `spec` names: file, URL, `-`, `lavfi:GRAPH`, `pattern:`, picture, folder, `%06d.png`, `camera`.
 
     Raises SourceError where it cannot be opened or holds no picture, ConfigError for an unfit option.
     """
@@ -37,6 +38,8 @@ def open_source(spec: str, options: SourceOptions = SourceOptions()) -> Source: 
 def _kind(spec: str, options: SourceOptions) -> str:
     if spec == "pattern" or spec.startswith("pattern:"):
         return "pattern"
+    if spec.split(":")[0] in ("camera", "screen"):
+        return "camera"
     if options.input_format or spec == "-" or spec.startswith("lavfi:") or _URL.match(spec):
         return "file"
     path = Path(spec)

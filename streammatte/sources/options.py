@@ -31,6 +31,10 @@ class SourceOptions:
     """FFmpeg's name of rawvideo's pixel format."""
     input_rate: Fraction | None = None
     """Frames a second of rawvideo and of image sequences (25 where None)."""
+    camera_size: tuple[int, int] | None = None
+    """(width, height) wanted of a camera or screen; None: near 1280x720."""
+    camera_rate: Fraction | None = None
+    """Frames a second wanted of a camera or screen; None: 30."""
     salvage: bool = False
     """Take what decodes of a cut or damaged input, instead of raising SourceError."""
 

@@ -15,11 +15,13 @@ from scenes import Truth
 from sink_clips import decode, plane
 from tiny import SIDE, tiny_alpha
 
+from streammatte.composing import Stages
 from streammatte.foregrounds.off import OffForeground
 from streammatte.frame import Frame
-from streammatte.pipeline import Pipeline, RunFacts, Stages
+from streammatte.pipeline import Pipeline
 from streammatte.ports import SinkKind
 from streammatte.refiners.resample import ResampleRefiner
+from streammatte.reporting import RunFacts
 from streammatte.sinks import SinkOptions, open_sink
 from streammatte.sources.pattern import PatternSource
 from streammatte.stabilizers.none import NoStabilizer

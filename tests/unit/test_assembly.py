@@ -322,8 +322,8 @@ class _Watched:
         self.most = 0
         for name, end in (
             ("open_input", "close"),
-            ("_background", "close"),
-            ("_matter", "close"),
+            ("background_of", "close"),
+            ("matter_of", "close"),
             ("open_sink", "abort"),
         ):
             monkeypatch.setattr(subject, name, self._watch(getattr(subject, name), name, end))

@@ -433,7 +433,7 @@ def test_completion_of_an_unknown_shell(call: Call) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("streammatte de", {"demo"}),
+        ("streammatte de", {"demo", "devices"}),
         ("streammatte models p", {"pull"}),
         ("streammatte in.mp4 --half", {"--half-life"}),
         ("streammatte in.mp4 --fit c", {"cover", "contain"}),

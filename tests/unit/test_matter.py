@@ -198,7 +198,7 @@ def both_ways(
     monkeypatch.setattr(Partial, "part", part)
     plain = Matter(model, precision="f32").matte(frame).pha
     monkeypatch.setattr(Partial, "batches", [])
-    mirrored = Matter(model, precision="f32", mirror=True).matte(frame).pha
+    mirrored = Matter(model, precision="f32", tta=True).matte(frame).pha
     return plain, mirrored, Partial.batches
 
 
@@ -228,7 +228,7 @@ def test_a_mirrored_answer_is_turned_back(model: Model, rotation: int) -> None:
     picture = np.full((60, 60, 3), 0.1, np.float32)
     picture[5:30, :20] = (0.9, 0.1, 0.1)
     frame = make_frame("yuv444p", (60, 60), rgb=picture, rotation=rotation)
-    plain, mirrored = (Matter(model, runtime="onnxruntime", mirror=on).matte(frame) for on in (False, True))
+    plain, mirrored = (Matter(model, runtime="onnxruntime", tta=on).matte(frame) for on in (False, True))
     assert np.abs(mirrored.pha - plain.pha).max() < 1e-6
     assert mirrored.seen
 

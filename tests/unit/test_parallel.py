@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from scenes import Float, make_frame, make_look
 
-from streammatte.frame import Frame, Look, Matte, Packet
-from streammatte.parallel import Shown, with_late_mattes, with_mattes
+from streammatte.frame import Frame, Look, Matte, Packet, Shown
+from streammatte.late import with_late_mattes
+from streammatte.parallel import with_mattes
 
 WIDTH, HEIGHT = 40, 8
 
@@ -278,11 +280,45 @@ def test_packets_pass_live_frames_by_at_their_place() -> None:
     assert flat(with_late_mattes(source, network.see)) == in_order(9)
 
 
-def test_a_live_error_comes_out_and_no_thread_stays() -> None:
+def test_a_live_error_is_no_answer_and_the_next_frame_is_shown() -> None:
+    seen: list[int] = []
+
     def see(look: Look) -> Matte:
-        if look.matte.seq:
-            raise ValueError("later")
+        seen.append(look.matte.seq)
+        if 0 < len(seen) < 6:
+            raise ValueError("not now")
         return matte_of(look)
 
-    with pytest.raises(ValueError, match="later"):
-        list(with_late_mattes(standing(0), see))
+    def source() -> Iterator[Shown | Packet]:
+        for seq in range(60):
+            time.sleep(0.002)
+            yield shown(seq, flow=flow_of(0) if seq else None, key=seq == 0)
+
+    mattes = [entry[1] for entry in with_late_mattes(source(), see) if not isinstance(entry, Packet)]
+    assert seen[:5] == [0, 1, 2, 3, 4], "no keyframe, but nothing is known"
+    assert len(seen) == 6
+    first = next(matte for matte in mattes if matte.seen)
+    assert all(matte.age_s == math.inf and not matte.pha.any() for matte in mattes[: first.seq])
+    assert first.discontinuity
+    assert first.flow is None
+
+
+def test_a_network_that_hangs_holds_up_one_frame_for_a_moment_and_its_matte_grows_old() -> None:
+    go = threading.Event()
+
+    def see(look: Look) -> Matte:
+        if look.matte.seq == 3:
+            assert go.wait(10)
+        return matte_of(look)
+
+    source = [shown(0), *(shown(seq, flow=flow_of(0), key=seq == 3) for seq in range(1, 8)), shown(8), shown(9)]
+    outcome = with_late_mattes(source, see)
+    ages = [pulled(outcome).age_s for _ in range(8)]
+    assert ages == pytest.approx(
+        [seq * (source[1].look.matte.time_s - source[0].look.matte.time_s) for seq in range(8)]
+    )
+    started = time.monotonic()
+    assert [pulled(outcome).age_s for _ in range(2)] == [math.inf] * 2
+    assert 0.2 < time.monotonic() - started < 2, "the second frame does not wait as well"
+    go.set()
+    assert list(outcome) == []

@@ -16,15 +16,17 @@ import pytest
 from scenes import Truth, alphas_of, make_look
 
 from streammatte.backgrounds.still import SolidBackground
+from streammatte.composing import Stages
 from streammatte.errors import ContractError, SinkError, SourceError
 from streammatte.foregrounds.off import OffForeground
 from streammatte.frame import Frame, Layer, Look, Matte, Packet, Plane
 from streammatte.inference import Pace
 from streammatte.kernels import host
 from streammatte.meter import RunReport
-from streammatte.pipeline import Pipeline, RunFacts, Stages
+from streammatte.pipeline import Pipeline
 from streammatte.ports import SinkKind, SinkReport
 from streammatte.refiners.resample import ResampleRefiner
+from streammatte.reporting import RunFacts
 from streammatte.sources.pattern import PatternSource
 from streammatte.stabilizers.motion import MotionStabilizer
 from streammatte.stabilizers.none import NoStabilizer

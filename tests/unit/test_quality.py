@@ -33,7 +33,7 @@ def test_the_names_promise_what_they_cost() -> None:
     fast, balanced, best = (QUALITIES[name] for name in ("fast", "balanced", "best"))
     assert fast.stride >= balanced.stride >= best.stride == 1
     assert fast.refine_steps <= balanced.refine_steps <= best.refine_steps
-    assert (fast.mirror, fast.lookahead) == (False, 0)
+    assert (fast.tta, fast.lookahead) == (False, 0)
 
 
 @pytest.mark.parametrize("name", QUALITIES)
@@ -52,8 +52,8 @@ OVERRIDES = [
     ("refine_steps", 33, "refine_steps", 33),
     ("stride", 7, "stride", 7),
     ("stride", 1, "stride", 1),
-    ("mirror", "on", "mirror", True),
-    ("mirror", "off", "mirror", False),
+    ("tta", "on", "tta", True),
+    ("tta", "off", "tta", False),
 ]
 
 
@@ -88,11 +88,11 @@ def test_closed_form_can_be_asked_for_where_the_bundle_has_another() -> None:
 def test_compat_is_the_other_tools_arithmetic_and_nothing_more(live: bool, quality: str | None) -> None:
     found = of(compat="rembg", live=live, quality=quality)
     assert (found.stabilize, found.refine) == ("none", "rembg")
-    assert (found.stride, found.lookahead, found.mirror) == (1, 0, False)
+    assert (found.stride, found.lookahead, found.tta) == (1, 0, False)
 
 
 def test_compat_and_more_where_that_is_asked_for() -> None:
-    found = of(compat="rembg", stabilize="motion", refine="guided", mirror="on", lookahead=2, stride=3)
+    found = of(compat="rembg", stabilize="motion", refine="guided", tta="on", lookahead=2, stride=3)
     assert (found.stabilize, found.refine) == ("motion", "guided")
-    assert (found.stride, found.lookahead, found.mirror) == (3, 2, True)
+    assert (found.stride, found.lookahead, found.tta) == (3, 2, True)
     assert found.half_life_s > 0

@@ -1,0 +1,214 @@
+"""A live run, assembled: live outputs, the governor's rungs, and what may be changed while it runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from streammatte.backgrounds.still import SolidBackground
+from streammatte.catalog import catalog
+from streammatte.config import Settings
+from streammatte.errors import ConfigError, ModelError
+from streammatte.inspector import Inspector
+from streammatte.live.fading import FadingRefiner
+from streammatte.live.governor import Governor, Rung, rungs
+from streammatte.live.models import Models
+from streammatte.live.pipeline import LivePipeline
+from streammatte.live.steering import Steering
+from streammatte.parts import (
+    background_of,
+    facts_of,
+    matter_of,
+    refiner_of,
+    sink_options,
+    stabilizer_of,
+    stages_of,
+)
+from streammatte.ports import Background, LiveSink, Refiner, Sink, SinkKind, Source
+from streammatte.quality import Quality, quality_of
+from streammatte.sinks import open_sink
+from streammatte.sinks.live import open_live_sink
+from streammatte.sources.mirrored import Mirrored
+from streammatte.sources.paced import Paced
+from streammatte.weights.cache import locate
+from streammatte.weights.fetch import Progress as PullProgress
+
+__all__ = ["LiveControls", "open_live"]
+
+_GRAY = (0.125, 0.125, 0.125)
+_CHEAPER = "selfie-landscape"
+"""The model that the governor turns to where U²-Net leaves no time; only if it is in the cache already."""
+
+
+def open_live(
+    source: Source,
+    settings: Settings,
+    planned: list[tuple[Path, SinkKind]],
+    undo: list[Callable[[], None]],
+    *,
+    pulling: PullProgress | None,
+    inspector: Inspector | None,
+) -> LivePipeline:
+    """Everything opened, nothing running; `undo` gets what closes each part again."""
+    if settings.to and settings.bg in (None, "none"):
+        raise ConfigError("--bg", "a live output needs one: an image, a video, a colour or blur")
+    source = camera = Mirrored(source if source.info.live else Paced(source), settings.mirror)
+    background = background_of(settings.bg, settings.fit)
+    card = _card(settings, background)
+    undo += [part.close for part in (background, card) if part is not None]
+    quality = quality_of(settings, live=True)
+    matter = matter_of(settings, quality, pulling, 1)
+    models = Models(settings.model, matter, lambda name: matter_of(replace(settings, model=name), quality, None, 1))
+    undo.append(models.close)
+    live_sinks: list[LiveSink] = []
+    for spec in settings.to:
+        live_sinks.append(open_live_sink(spec, source.info))
+        undo.append(live_sinks[-1].abort)
+    sinks: list[Sink] = []
+    for path, kind in planned:
+        sinks.append(open_sink(path, kind, source.info, sink_options(settings, matter)))
+        undo.append(sinks[-1].abort)
+    stages = stages_of(settings, quality, matter, background, live=True)
+    stages = replace(stages, matter=models, refiner=FadingRefiner(stages.refiner))
+    inspecting = inspector or Inspector()
+    pipeline = LivePipeline(source, stages, sinks, live_sinks, facts_of(matter), card, inspector=inspecting)
+    pipeline.controls = LiveControls(pipeline, camera, models, settings, quality)
+    return pipeline
+
+
+def _card(settings: Settings, background: Background | None) -> Background:
+    given = background_of(settings.card, settings.fit, "--card")
+    if given is not None:
+        if given.shows_room:
+            raise ConfigError("--card", "blur shows the room; give an image or a colour")
+        return given
+    return background if background is not None and not background.shows_room else SolidBackground(_GRAY)
+
+
+class LiveControls:
+    """Changes a run that goes on: for `streammatte ctl`, keys and the governor. One change at a time."""
+
+    def __init__(
+        self, pipeline: LivePipeline, source: Mirrored, models: Models, settings: Settings, quality: Quality
+    ) -> None:
+        self._pipeline, self._source, self._models = pipeline, source, models
+        self._settings, self._quality = settings, quality
+        self._refiners: dict[tuple[str, int], Refiner] = {}
+        self._changing = threading.Lock()
+        self._retired: Background | None = None
+        self._changes: dict[str, Callable[[str], dict[str, Any]]] = {
+            "bg": self._bg,
+            "model": self._model,
+            "mirror": self._mirror,
+            "paused": lambda value: {"paused": _on(value, "paused")},
+            "half_life": self._half_life,
+            "quality": self._named_quality,
+        }
+        self._govern()
+
+    def state(self) -> dict[str, object]:
+        """What holds now."""
+        settings = {
+            "bg": self._settings.bg,
+            "model": self._models.current,
+            "mirror": "on" if self._source.mirrored else "off",
+            "half_life": self._quality.half_life_s,
+            "quality": self._settings.quality or "balanced",
+        }
+        return {**self._pipeline.state(), **settings}
+
+    def change(self, name: str, value: str) -> dict[str, object]:
+        """Change one setting; says after how many frames the first one made so came out. Raises ConfigError."""
+        if name not in self._changes:
+            raise ConfigError(name, f"cannot be changed while running; one of {', '.join(self._changes)}")
+        with self._changing:
+            parts = self._changes[name](value)
+            after_frames = self._pipeline.change(**parts)
+            self._retire()
+        return {name: self.state()[name], "after_frames": after_frames}
+
+    def stop(self) -> None:
+        """End the run."""
+        self._pipeline.stop()
+
+    def _retire(self) -> None:
+        if self._retired is not None:
+            self._retired.close()
+            self._retired = None
+
+    def _bg(self, value: str) -> dict[str, Any]:
+        background = background_of(value, self._settings.fit)
+        if background is None:
+            raise ConfigError("bg", "a live output needs one: an image, a video, a colour or blur")
+        self._retired = self._pipeline.stages.background
+        self._settings = replace(self._settings, bg=value)
+        parts: dict[str, Any] = {"background": background}
+        if self._settings.card is None:
+            parts["card"] = _card(self._settings, background)
+        return parts
+
+    def _model(self, value: str) -> dict[str, Any]:
+        try:
+            self._models.use(value)
+        except ModelError as error:
+            raise ConfigError("model", str(error)) from error
+        self._settings = replace(self._settings, model=value)
+        return {}
+
+    def _mirror(self, value: str) -> dict[str, Any]:
+        self._source.mirrored = not self._source.mirrored if value == "toggle" else _on(value, "mirror")
+        return {}
+
+    def _half_life(self, value: str) -> dict[str, Any]:
+        with suppress(ValueError):
+            self._settings = replace(self._settings, half_life_s=float(value))
+            self._quality = quality_of(self._settings, live=True)
+            return {"stabilizer": stabilizer_of(self._quality)}
+        raise ConfigError("half_life", f"expected seconds such as 0.16, got {value!r}")
+
+    def _named_quality(self, value: str) -> dict[str, Any]:
+        self._settings = replace(self._settings, quality=value)
+        self._quality = quality_of(self._settings, live=True)
+        self._govern()
+        return {"stabilizer": stabilizer_of(self._quality)}
+
+    def _govern(self) -> None:
+        """A governor for the present quality, from its first rung."""
+        settings = self._settings
+        ladder = rungs(self._quality, _CHEAPER if _cached(_CHEAPER) else None)
+        if settings.governor == "off":
+            self.apply(ladder[0])
+            return
+        governor = Governor(ladder, target_latency_s=settings.target_latency_s, target_fps=settings.target_fps)
+        self.apply(ladder[0])
+        self._pipeline.steer(Steering(governor, ladder, self.apply))
+
+    def apply(self, rung: Rung) -> None:
+        """Put a rung of the governor's ladder into effect, from the next frame on."""
+        stages = self._pipeline.stages
+        self._models.use(rung.model or self._settings.model)
+        refiner = stages.refiner
+        assert isinstance(refiner, FadingRefiner)  # open_live made it
+        refiner.turn_to(self._refiner(rung))
+        self._pipeline.stages = replace(stages, pace=replace(stages.pace, stride=rung.stride, tolerance=rung.tolerance))
+
+    def _refiner(self, rung: Rung) -> Refiner:
+        key = rung.refine, rung.refine_steps
+        if key not in self._refiners:
+            quality = replace(self._quality, refine=rung.refine, refine_steps=rung.refine_steps)
+            self._refiners[key] = refiner_of(self._settings, quality)
+        return self._refiners[key]
+
+
+def _on(value: str, name: str) -> bool:
+    if value not in ("on", "off"):
+        raise ConfigError(name, f"expected on or off, got {value!r}")
+    return value == "on"
+
+
+def _cached(name: str) -> bool:
+    return name in catalog() and locate(catalog()[name]) is not None

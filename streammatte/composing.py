@@ -1,0 +1,65 @@
+"""What happens to a frame once its matte is known: refine, own colour, background, over."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from streammatte.compositor import alpha_frame, composite, subject_frame
+from streammatte.frame import Frame, Layer, Matte, Plane
+from streammatte.inference import MatteMaker, Pace
+from streammatte.inspector import Inspector
+from streammatte.kernels import host
+from streammatte.kernels.mixing import blend
+from streammatte.meter import Meter
+from streammatte.ports import Background, Compositor, Foreground, Refiner, SinkKind, Stabilizer
+
+__all__ = ["Stages", "compose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What happens to each frame between source and sinks. `background` is None where no sink takes composites."""
+
+    matter: MatteMaker
+    stabilizer: Stabilizer
+    refiner: Refiner
+    foreground: Foreground
+    background: Background | None
+    pace: Pace = field(default_factory=Pace)
+    compositor: Compositor = composite
+
+
+def compose(
+    stages: Stages, frame: Frame, matte: Matte, kinds: Set[SinkKind], meter: Meter, inspector: Inspector | None
+) -> dict[SinkKind, Frame]:
+    """The frame in every form that sinks of these kinds want; called for every frame in order."""
+    with meter.stage("refine"):
+        pha = stages.refiner.refine(matte, frame)
+    forms: dict[SinkKind, Frame] = {}
+    alphas = host.chroma_alpha(pha, frame.format, frame.color)
+    layer = Layer(frame.planes, _with_own_alpha(alphas, frame), frame)
+    if inspector is not None:
+        with meter.stage("inspect"):
+            inspector.inspect(frame, matte, layer.pha)
+    if kinds != {"pha"}:
+        with meter.stage("foreground"):
+            layer = replace(layer, fgr=stages.foreground.estimate(frame, alphas))
+    if stages.background is not None and "com" in kinds:
+        with meter.stage("background"):
+            behind = stages.background.planes(layer)
+        with meter.stage("composite"):
+            forms["com"] = stages.compositor(layer, behind)
+    forms["fgr"] = subject_frame(layer)
+    forms["pha"] = alpha_frame(layer)
+    return forms
+
+
+def _with_own_alpha(alphas: tuple[Plane, ...], frame: Frame) -> tuple[Plane, ...]:
+    """The matte's alpha times the source's own: what the source hides stays hidden."""
+    if frame.alpha is None:
+        return alphas
+    both = blend(frame.alpha, np.zeros_like(frame.alpha), alphas[0], frame.format.peak)
+    return host.chroma_alpha(both, frame.format, frame.color)

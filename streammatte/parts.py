@@ -1,0 +1,179 @@
+"""From settings to the parts of a run: model, refiner, background and the others, each opened or made."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import webcolors
+
+from streammatte import registry
+from streammatte.backgrounds.blur import BlurBackground
+from streammatte.backgrounds.still import ImageBackground, SolidBackground
+from streammatte.backgrounds.video import VideoBackground
+from streammatte.composing import Stages
+from streammatte.compositor import composite
+from streammatte.compositors.light_wrap import LightWrap
+from streammatte.compositors.linear import linear_composite
+from streammatte.config import Settings
+from streammatte.errors import ConfigError, SourceError
+from streammatte.foregrounds.despill import DespillForeground
+from streammatte.inference import Pace
+from streammatte.matter import Matter
+from streammatte.ports import Background, Compositor, Foreground, Refiner, Stabilizer
+from streammatte.quality import Quality
+from streammatte.refiners.edges import EdgeRefiner
+from streammatte.reporting import RunFacts
+from streammatte.sinks import SinkOptions
+from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
+from streammatte.weights.fetch import Progress as PullProgress
+
+__all__ = [
+    "background_of",
+    "facts_of",
+    "matter_of",
+    "refiner_of",
+    "sink_options",
+    "stabilizer_of",
+    "stages_of",
+    "streams_for",
+]
+
+_BLUR_PERCENT = 2.5
+_MOST_STREAMS = 4
+"""Each holds a network's activations, and up to one more frame, in memory."""
+
+
+def streams_for(*, live: bool) -> int:
+    """Frames in the network at once: files gain by one a core (seen: up to half as fast again), calls must not wait."""
+    if live:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_STREAMS)
+
+
+def matter_of(settings: Settings, quality: Quality, pulling: PullProgress | None, streams: int) -> Matter:
+    """The model that `settings` name, loaded for so many pictures at once."""
+    if settings.require and settings.runtime not in ("auto", settings.require):
+        raise ConfigError("--require", f"asks for {settings.require}, --runtime for {settings.runtime}; give one")
+    return Matter(
+        settings.model,
+        runtime=settings.runtime,
+        precision=settings.precision,
+        compat=settings.compat,
+        require=settings.require,
+        streams=streams,
+        tta=quality.tta,
+        progress=pulling,
+    )
+
+
+def stages_of(
+    settings: Settings, quality: Quality, matter: Matter, background: Background | None, *, live: bool
+) -> Stages:
+    """All stages, with nothing running."""
+    streams = matter.info.streams
+    return Stages(
+        matter,
+        stabilizer_of(quality),
+        refiner_of(settings, quality),
+        _foreground(settings),
+        background,
+        Pace(quality.stride, quality.stride_tolerance, quality.lookahead, streams, live),
+        _compositor(settings),
+    )
+
+
+def refiner_of(settings: Settings, quality: Quality) -> Refiner:
+    """The quality's refiner, with what `settings` do to its edges."""
+    chosen = registry.load(registry.REFINERS, quality.refine, "--refine")
+    refiner: Refiner = chosen(quality.refine_steps) if quality.refine == "closed-form" else chosen()
+    if not (settings.feather_px or settings.shift_px):
+        return refiner
+    return EdgeRefiner(refiner, feather_px=settings.feather_px, shift_px=settings.shift_px)
+
+
+def _foreground(settings: Settings) -> Foreground:
+    foreground: Foreground = registry.load(registry.FOREGROUNDS, settings.fgr, "--fgr")()
+    return DespillForeground(foreground, settings.despill) if settings.despill else foreground
+
+
+def _compositor(settings: Settings) -> Compositor:
+    compositor: Compositor = linear_composite if settings.linear else composite
+    return LightWrap(settings.light_wrap, compositor) if settings.light_wrap else compositor
+
+
+def stabilizer_of(quality: Quality) -> Stabilizer:
+    """The quality's stabilizer."""
+    chosen = registry.load(registry.STABILIZERS, quality.stabilize, "--stabilize")
+    stabilizer: Stabilizer = chosen() if quality.stabilize == "none" else chosen(quality.half_life_s)
+    return stabilizer
+
+
+def sink_options(settings: Settings, matter: Matter) -> SinkOptions:
+    """How files are encoded; they say which model made them."""
+    made_by = f"streammatte; model {matter.model.name} ({matter.model.licence})"
+    return SinkOptions(
+        codec=settings.codec,
+        crf=settings.crf,
+        preset=settings.preset,
+        pix_fmt=settings.pix_fmt,
+        force=settings.force,
+        extra_metadata=(("encoded_by", made_by),),
+    )
+
+
+def facts_of(matter: Matter) -> RunFacts:
+    """What the run report says of the network."""
+    return RunFacts(
+        model=matter.model.name,
+        model_licence=matter.model.licence,
+        weights_sha256=matter.weights_sha256,
+        runtime=matter.info.runtime,
+        precision=matter.info.precision,
+        device=matter.info.device,
+        fallbacks=matter.fallbacks,
+    )
+
+
+def background_of(given: str | None, fit: str, key: str = "--bg") -> Background | None:
+    """What `given` names, None for nothing. Raises ConfigError about setting `key`."""
+    if given is None or given == "none":
+        return None
+    name, _, strength = given.partition(":")
+    if name == "blur":
+        return BlurBackground(_percent(strength))
+    rgb = _color(given)
+    if rgb is not None:
+        return SolidBackground(rgb)
+    path = Path(given)
+    if not path.exists() and "://" not in given and ":" not in given:
+        raise ConfigError(key, f"{given} is no file, colour, blur or none; check the path")
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return ImageBackground(path, fit)  # type: ignore[arg-type]
+    try:
+        return VideoBackground(partial(open_source, given, SourceOptions()), fit)  # type: ignore[arg-type]
+    except SourceError as error:
+        raise ConfigError(key, f"not an image or a video: {error}") from error
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text) if text else _BLUR_PERCENT
+    except ValueError:
+        raise ConfigError("--bg", f"blur:{text}: expected a strength in percent, such as blur:2.5") from None
+
+
+def _color(text: str) -> tuple[float, float, float] | None:
+    text = {"rebeccapurple": "#663399"}.get(text.lower(), text)  # all that CSS 4 adds to the names webcolors knows
+    try:
+        if text.startswith("#"):
+            red, green, blue = webcolors.hex_to_rgb(text)
+        else:
+            red, green, blue = webcolors.name_to_rgb(text)
+    except ValueError:
+        if text.startswith("#"):
+            raise ConfigError("--bg", f"{text} is not a colour; give #rrggbb") from None
+        return None
+    return red / 255, green / 255, blue / 255
