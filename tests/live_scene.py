@@ -134,7 +134,7 @@ class Show:
         self.aborted += 1
 
 
-def pipeline(source: Call, network: Network, *shows: Any, sinks: Any = (), **stages: Any) -> LivePipeline:
+def pipeline(source: Any, network: Network, *shows: Any, sinks: Any = (), **stages: Any) -> LivePipeline:
     beach = SolidBackground(BEACH)
     whole = Stages(network, NoStabilizer(), ResampleRefiner(), OffForeground(), beach, Pace(live=True))
     return LivePipeline(source, replace(whole, **stages), list(sinks), list(shows), FACTS, beach)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from live_scene import RATE, TRUTH, Call, Network, Show, pipeline, room_pixels
+from scenes import make_layer
 
 from streammatte.backgrounds.still import SolidBackground
 from streammatte.errors import SinkError, SourceError
 from streammatte.frame import Frame
 from streammatte.meter import RunReport
 from streammatte.sinks.live import open_live_sink
+from streammatte.sources.mirrored import Mirrored
+from streammatte.stabilizers.none import NoStabilizer
 
 
 class Trouble(Exception):
@@ -265,28 +269,45 @@ def test_nobody_looking_rests_the_network_and_looking_again_wakes_it() -> None:
     assert not is_card(show.frames[-5])
 
 
-def test_changes_show_within_three_frames() -> None:
-    show = Show()
-    live = pipeline(Call(10_000), Network(), show)
-    found: list[int] = []
+def test_two_hundred_random_switches_each_show_within_three_frames() -> None:
+    dice, show = random.Random(4), Show()
+    camera = Mirrored(Call(100_000), mirrored=False)
+    live = pipeline(camera, Network(), show)
+    late: list[int] = []
 
-    def switch() -> None:
-        while len(show.frames) < 20:
-            time.sleep(0.01)
-        for number in range(40):
-            if number % 4 == 3:
-                found.append(live.change(paused=number % 8 == 3))
-            else:
-                found.append(live.change(background=SolidBackground((0.1, 0.2, 0.5 + number / 100))))
-        live.stop()
+    def blue() -> int:
+        return int(show.frames[-1].planes[1][2, 2])
 
-    worker = threading.Thread(target=switch)
+    def switch(number: int) -> None:
+        start = len(show.frames)
+        if dice.random() < 0.3:
+            camera.mirrored = dice.random() < 0.5
+            live.change(stabilizer=NoStabilizer(), paused=dice.random() < 0.2)
+            return
+        background = SolidBackground((0.1, 0.2, 0.3 + 0.6 * (number % 10) / 10))
+        live.change(background=background, paused=False)
+        expected = int(background.planes(make_layer(show.frames[-1]))[1][2, 2])
+        while blue() != expected and len(show.frames) < start + 10:
+            time.sleep(0.002)
+        late.append(len(show.frames) - start)
+
+    def switches() -> None:
+        try:
+            while len(show.frames) < 5:
+                time.sleep(0.01)
+            for number in range(200):
+                switch(number)
+        finally:
+            live.stop()
+
+    worker = threading.Thread(target=switches)
     worker.start()
     report = live.run()
     worker.join()
-    assert max(found) <= 3
+    assert len(late) > 100
+    assert max(late) <= 4, "three, and the one that was on its way to the sink"
     assert report.live is not None
-    assert report.live.changes == 40
+    assert report.live.changes == 200
     assert private(show)
 
 
