@@ -98,7 +98,7 @@ class LiveControls:
         self._pipeline, self._source, self._models = pipeline, source, models
         self._settings, self._quality = settings, quality
         self._refiners: dict[tuple[str, int], Refiner] = {}
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()
         self._retired: Background | None = None
         self._changes: dict[str, Callable[[str], dict[str, Any]]] = {
             "bg": self._bg,
@@ -180,14 +180,21 @@ class LiveControls:
         """A governor for the present quality, from its first rung."""
         settings = self._settings
         ladder = rungs(self._quality, _CHEAPER if _cached(_CHEAPER) else None)
+        self._ladder = ladder
+        self._apply(ladder[0])
         if settings.governor == "off":
-            self.apply(ladder[0])
+            self._pipeline.steer(None)
             return
         governor = Governor(ladder, target_latency_s=settings.target_latency_s, target_fps=settings.target_fps)
-        self.apply(ladder[0])
-        self._pipeline.steer(Steering(governor, ladder, self.apply))
+        self._pipeline.steer(Steering(governor, ladder, lambda rung: self._climb(ladder, rung)))
 
-    def apply(self, rung: Rung) -> None:
+    def _climb(self, ladder: tuple[Rung, ...], rung: Rung) -> None:
+        """What a governor asks for; one whose ladder was put away meanwhile has nothing to say."""
+        with self._changing:
+            if self._ladder is ladder:
+                self._apply(rung)
+
+    def _apply(self, rung: Rung) -> None:
         """Put a rung of the governor's ladder into effect, from the next frame on."""
         stages = self._pipeline.stages
         self._models.use(rung.model or self._settings.model)

@@ -1,10 +1,11 @@
 """A long live run: does it keep the camera's pace, in time, without losing frames or growing?
 
-    python tools/soak.py [--seconds 600] [--size 640x360] [--rate 30] [--quality balanced] [--loaded 60] [--out JSON]
+    python tools/soak.py [--seconds 600] [--size 640x360] [--rate 30] [--quality balanced] [--loaded 60]
+        [--busy 1 --busy 3] [--out JSON]
 
 A looped clip at the camera's pace goes through the default network into a null live output, by the command line in its
-own process, whose resident memory is read every few seconds. Then, for `--loaded` seconds, the same while another
-process keeps one core busy: what the governor does about it stands in the report.
+own process, whose resident memory is read every few seconds. Then, for `--loaded` seconds each, the same while other
+processes do nothing but keep cores busy: what the governor does about it stands in the report.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=30)
     parser.add_argument("--quality", default="balanced")
     parser.add_argument("--loaded", type=int, default=60)
+    parser.add_argument("--busy", type=int, action="append", help="other busy processes; default 1, then 3")
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    runs = {"alone": _run(given, given.seconds)}
-    if given.loaded:
-        runs["one core busy"] = _loaded(given)
+    runs = {"alone": _run(given, given.seconds)} if given.seconds else {}
+    for count in (given.busy or [1, 3]) if given.loaded else ():
+        runs[f"{count} busy beside it"] = _loaded(given, count)
     result = {
         "what": f"live, {given.size} at {given.rate} frames a second, quality {given.quality}, into a null output",
         "runs": runs,
@@ -51,14 +53,16 @@ def main() -> None:
     keep(result, given.out)
 
 
-def _loaded(given: argparse.Namespace) -> dict[str, Any]:
-    busy = multiprocessing.Process(target=_spin, daemon=True)
-    busy.start()
+def _loaded(given: argparse.Namespace, count: int) -> dict[str, Any]:
+    busy = [multiprocessing.Process(target=_spin, daemon=True) for _ in range(count)]
+    for process in busy:
+        process.start()
     try:
         return _run(given, given.loaded)
     finally:
-        busy.kill()
-        busy.join()
+        for process in busy:
+            process.kill()
+            process.join()
 
 
 def _spin() -> None:

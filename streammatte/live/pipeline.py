@@ -100,6 +100,7 @@ class LivePipeline:
         if before is not None:
             before.close()
             self._steps += before.steps
+            self._lost += before.notes
 
     def change(self, **parts: Any) -> int:
         """Replace stages (and `paused`, `card`) by name; the frames that came out before the first one made so.
@@ -134,7 +135,10 @@ class LivePipeline:
     # the run
 
     def run(self, progress: Progress | None = None) -> RunReport:
-        """Run to the end and report. The first KeyboardInterrupt stops it cleanly. Raises StreammatteError."""
+        """Run to the end and report. The first KeyboardInterrupt stops it cleanly, a second one drops recordings.
+
+        Raises StreammatteError, once all that could be completed has been.
+        """
         started_s = time.perf_counter()
         workers = [Worker(name, loop) for name, loop in self._loops()]
         for presenter in self._presenters:
@@ -142,18 +146,26 @@ class LivePipeline:
         for worker in workers:
             worker.start()
         try:
-            self._watch(workers, progress or (lambda done, expected: None))
-        except KeyboardInterrupt:
-            self.stop()
-            self._watch(workers, progress or (lambda done, expected: None))
-        finally:
+            self._watched(workers, progress or (lambda done, expected: None))
+        except BaseException:
             self._end(workers)
+            for presenter in self._presenters:
+                presenter.sink.abort()
+            raise
+        self._end(workers)
         report = self._finish(time.perf_counter() - started_s)
         self._raise_failure()
         return report
 
     def _loops(self) -> list[tuple[str, Callable[[], None]]]:
         return [("capture", self._capture), ("infer", self._infer), ("composite", self._composite)]
+
+    def _watched(self, workers: list[Worker], progress: Progress) -> None:
+        try:
+            self._watch(workers, progress)
+        except KeyboardInterrupt:
+            self.stop()
+            self._watch(workers, progress)
 
     def _watch(self, workers: list[Worker], progress: Progress) -> None:
         watched_s = time.monotonic()

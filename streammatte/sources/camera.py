@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Protocol, cast
+from typing import Any
 
 import av
 
@@ -22,28 +22,19 @@ from streammatte.sources.modes import DEFAULT_RATE, Camera, Mode, best_mode
 from streammatte.sources.once import ReadOnce
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.planes import Picture, unpack
+from streammatte.sources.polled import Opened, open_polled, why_not
 
-__all__ = ["CameraSource", "Opened"]
+__all__ = ["CameraSource"]
 
 _AGAIN_S = 0.5
 _POLL_S = 0.002
 _SILENT_S = 3.0
 """A device that says nothing for so long is taken for gone, and opened anew."""
-_NONBLOCK = 0x0004  # AVFMT_FLAG_NONBLOCK
+_STALE_S = 0.1
+"""Pictures that waited longer, while models were loaded, are not what the camera sees now."""
+_MOST_QUEUED = 64
 _MICROSECOND = Fraction(1, 1_000_000)
 _SYSTEMS = {"linux": ("v4l2", "x11grab"), "darwin": ("avfoundation", "avfoundation"), "win32": ("dshow", "gdigrab")}
-
-
-class Opened(Protocol):
-    """An open device: what of `av.container.InputContainer` is used."""
-
-    streams: Any
-
-    def demux(self, stream: Any) -> Iterator[Any]:
-        """Packets; raises av.BlockingIOError where none has come yet."""
-
-    def close(self) -> None:
-        """Release the device."""
 
 
 _Open = Callable[[str, str, dict[str, str]], Opened]
@@ -69,19 +60,23 @@ class CameraSource(ReadOnce):
     ) -> None:
         """Open `spec` and wait for its first picture. Raises SourceError."""
         super().__init__(spec)
-        self._options, self._find, self._open = options, find, open_device or _opened
+        self._options, self._find, self._open = options, find, open_device or open_polled
         self._ended = threading.Event()
+        self._using = threading.Lock()
+        """Held while the device is read or closed: FFmpeg allows no two of these at once."""
         self._kept_notes: list[str] = []
         self._screen = spec == "screen" or spec.startswith("screen:")
         self._device: Opened | None = None
         self._camera = Camera("screen", _screen(spec)) if self._screen else self._chosen()
+        self._twins = sum(camera.name == self._camera.name for camera in ([] if self._screen else find())) > 1
         self._mode = best_mode(self._camera.modes, options.camera_size, options.camera_rate)
         try:
             self._reopen()
             self._first = self._next_decoded()
+            self._first_s = self._seen_s = time.monotonic()
         except (av.FFmpegError, OSError, _Silent) as error:
             self.close()
-            raise SourceError(f"{spec}: {self._camera.place} {_why(error)}") from error
+            raise SourceError(f"{spec}: {self._camera.place} {why_not(error)}") from error
         self._start_ns: int | None = None
         self.info = self._described(self._first)
 
@@ -94,8 +89,12 @@ class CameraSource(ReadOnce):
         """Stop; from any thread. The device is released once it is not being read."""
         self._closed = True
         self._ended.set()
-        if self._device is not None:
-            self._device.close()
+        self._release()
+
+    def _release(self) -> None:
+        with self._using:
+            if self._device is not None:
+                self._device.close()
             self._device = None
 
     # which device, and how
@@ -114,6 +113,8 @@ class CameraSource(ReadOnce):
     def _reopen(self) -> None:
         system = _SYSTEMS.get("linux" if sys.platform.startswith("linux") else sys.platform, ("v4l2", "x11grab"))
         self._device = self._open(self._camera.place, system[self._screen], self._settings())
+        if self._closed:  # meanwhile
+            self._release()
 
     def _settings(self) -> dict[str, str]:
         wanted = self._options
@@ -154,56 +155,77 @@ class CameraSource(ReadOnce):
 
     def _given(self) -> Iterator[Frame | Packet]:
         seq, away = 0, False
-        decoded: Any = self._first
+        decoded: Any = self._first if time.monotonic() - self._first_s < _STALE_S else self._newest()
         while not self._closed:
             if decoded is not None:
-                yield replace(self._frame(decoded, seq), discontinuity=away)
+                frame = replace(self._frame(decoded, seq), discontinuity=away)
+                if self._options.end is not None and frame.time >= self._options.end:
+                    return
+                yield frame
                 seq, away = seq + 1, False
             try:
                 decoded = self._next_decoded()
             except (av.FFmpegError, OSError, _Silent) as error:
                 if self._screen:
-                    raise SourceError(f"{self._name}: {_why(error)}") from error
-                decoded, away = None, True
-                self._wait_for_return(_why(error))
+                    raise SourceError(f"{self._name}: {why_not(error)}") from error
+                decoded, away = self._returned(why_not(error)), True
+
+    def _newest(self) -> Any:
+        """None, once what the driver has queued is read and let go: the next picture is of now."""
+        with suppress(av.FFmpegError, OSError):  # a device that is gone says so again
+            for _ in range(_MOST_QUEUED):
+                self._read()
+        return None
 
     def _next_decoded(self) -> Any:
         """The next picture, None once closed. The device is polled: one that has died must not hold this thread."""
         since_s = time.monotonic()
-        while not self._closed and self._device is not None:
-            try:
-                for packet in self._device.demux(self._stream):
-                    for frame in packet.decode():
-                        return frame
-                raise av.EOFError(0, "the device sends no more")
-            except av.BlockingIOError:
-                pass
-            except av.InvalidDataError:  # a torn MJPEG picture: the next one is whole
-                pass
+        while not self._closed:
+            with suppress(av.BlockingIOError, av.InvalidDataError):  # none yet, or torn: the next one is whole
+                return self._read()
             if time.monotonic() - since_s > _SILENT_S:
                 raise _Silent
             self._ended.wait(_POLL_S)
         return None
 
-    def _wait_for_return(self, why: str) -> None:
-        since_s = time.monotonic()
-        if self._device is not None:
-            self._device.close()
-            self._device = None
-        while not self._ended.wait(_AGAIN_S):
-            with suppress(SourceError, av.FFmpegError, OSError):
-                self._camera = self._same_one()
-                self._reopen()
-                break
-        self._kept_notes.append(f"camera was away for {time.monotonic() - since_s:.1f} s ({why})")
+    def _read(self) -> Any:
+        with self._using:
+            if self._device is None:
+                return None
+            for packet in self._device.demux(self._stream):
+                for frame in packet.decode():
+                    self._seen_s = time.monotonic()
+                    return frame
+        raise av.EOFError(0, "the device sends no more")
 
-    def _same_one(self) -> Camera:
-        """The camera of before, by name, then by place: after plugging in, its number may be another."""
-        found = self._find()
-        for camera in found:
-            if camera.name == self._camera.name and not camera.problem:
-                return camera
-        return next((camera for camera in found if camera.place == self._camera.place), self._camera)
+    def _returned(self, why: str) -> Any:
+        """The first picture after the camera has come back; None once closed."""
+        since_s, decoded = self._seen_s, None
+        self._release()
+        while decoded is None and not self._ended.wait(_AGAIN_S):
+            with suppress(SourceError, av.FFmpegError, OSError, _Silent):
+                camera = self._same_one()
+                if camera is None:
+                    continue
+                self._camera = camera
+                self._reopen()
+                decoded = self._next_decoded()
+            if decoded is None:
+                self._release()
+        until = "when the run ended" if decoded is None else "back again"
+        self._kept_notes.append(f"camera was away for {time.monotonic() - since_s:.1f} s ({why}), {until}")
+        return decoded
+
+    def _same_one(self) -> Camera | None:
+        """The camera of before, and no other: it may show what nobody wants seen.
+
+        By name and place; by name alone, since plugging in changes the number, unless there was another of that name.
+        """
+        named = [camera for camera in self._find() if camera.name == self._camera.name and not camera.problem]
+        same = [camera for camera in named if camera.place == self._camera.place]
+        if not same and not self._twins and len(named) == 1:
+            return named[0]
+        return same[0] if same else None
 
     def _frame(self, decoded: Any, seq: int) -> Frame:
         now_ns = time.monotonic_ns()
@@ -271,20 +293,3 @@ def _mode_settings(mode: Mode, rate: Fraction) -> dict[str, str]:
         "framerate": f"{mode.rate_for(rate)}",
         **({"input_format": mode.format} if compressed or sys.platform.startswith("linux") else {}),
     }
-
-
-def _opened(place: str, system: str, settings: dict[str, str]) -> Opened:
-    container: Any = av.open(place, format=system, options=settings)
-    container.flags |= _NONBLOCK
-    return cast(Opened, container)
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, (av.FFmpegError, OSError)):
-        return {
-            "Device or resource busy": "is in use; close the program that has it",
-            "Permission denied": "may not be opened by you; add yourself to the video group and log in again",
-            "No such device": "is gone; plug it in again",
-            "Inappropriate ioctl for device": "is no camera",
-        }.get(str(error.strerror), f"cannot be read ({error.strerror})")
-    return str(error)

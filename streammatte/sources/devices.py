@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from streammatte.sources import v4l2
 from streammatte.sources.modes import Camera
@@ -28,7 +29,13 @@ def virtual_cameras() -> tuple[Camera, ...]:
 def _listed_by_ffmpeg(system: str) -> tuple[Camera, ...]:
     import av  # not at the top: naming devices must not load FFmpeg where V4L2 tells
 
-    found: Iterable[object] = av.enumerate_input_devices(system)
-    named = [(str(getattr(entry, "description", "")), str(getattr(entry, "name", entry))) for entry in found]
+    found: Iterable[Any] = av.enumerate_input_devices(system)
+    named = [(entry.description, entry.name) for entry in found if _is_camera(entry)]
     place = "video={}" if system == "dshow" else "{}"
     return tuple(Camera(words or name, place.format(name)) for words, name in named)
+
+
+def _is_camera(entry: Any) -> bool:
+    """Microphones are listed too, and on macOS screens, which `screen` is for."""
+    seen = "video" in entry.media_types or not entry.media_types
+    return seen and not entry.description.startswith("Capture screen")

@@ -48,20 +48,19 @@ class Camera:
 def best_mode(modes: Sequence[Mode], size: tuple[int, int] | None, rate: Fraction | None) -> Mode | None:
     """The mode nearest to what is wanted; 1280x720 and 30 where nothing is. None of no modes.
 
-    First the size (itself, else the smallest that is not smaller, else the largest), then one that reaches the rate,
-    then raw formats before compressed ones.
+    First one that is not smaller, then one that reaches the rate, then the nearest size, then raw before compressed.
     """
     if not modes:
         return None
     wide, high = size or DEFAULT_SIZE
     wanted = rate or DEFAULT_RATE
 
-    def cost(mode: Mode) -> tuple[bool, int, bool, bool, int]:
+    def cost(mode: Mode) -> tuple[bool, bool, int, bool, int]:
         smaller = mode.width < wide or mode.height < high
         away = abs(mode.width * mode.height - wide * high)
         slow = max(mode.rates, default=wanted) < wanted * Fraction(99, 100)
         order = _RAW.index(mode.format) if mode.format in _RAW else len(_RAW)
-        return smaller, away, slow, mode.format not in _RAW, order
+        return smaller, slow, away, mode.format not in _RAW, order
 
     # A compressed mode that is in time beats a raw one that is not, size for size.
     return min(modes, key=cost)

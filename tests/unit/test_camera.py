@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,10 +21,11 @@ import pytest
 from streammatte.errors import SourceError
 from streammatte.frame import Frame
 from streammatte.sources import camera as subject
-from streammatte.sources import v4l2
+from streammatte.sources import devices, v4l2
 from streammatte.sources.camera import CameraSource
 from streammatte.sources.modes import Camera, Mode, best_mode
 from streammatte.sources.options import SourceOptions
+from streammatte.sources.polled import Polled
 
 THIRTY, TEN = (Fraction(30), Fraction(15)), (Fraction(10), Fraction(5))
 WEBCAM = (
@@ -61,6 +63,11 @@ def test_best_mode(size: Any, rate: Any, found: tuple[str, int, int]) -> None:
     mode = best_mode(WEBCAM, size, rate)
     assert mode is not None
     assert (mode.format, mode.width, mode.height) == found
+
+
+def test_a_larger_picture_in_time_beats_the_right_size_too_slow() -> None:
+    modes = (Mode("yuyv422", 1280, 720, TEN), Mode("mjpeg", 1920, 1080, THIRTY))
+    assert best_mode(modes, (1280, 720), Fraction(30)) == modes[1]
 
 
 def test_no_modes_no_mode() -> None:
@@ -286,6 +293,13 @@ def test_other_pictures_than_before_are_converted() -> None:
     assert any("converted" in note for note in source.notes)
 
 
+def test_duration() -> None:
+    source, _ = opened(itertools.chain([picture()], [None] * 200, itertools.repeat(picture())))
+    timed, _ = opened(itertools.repeat(picture()), options=SourceOptions(duration_s=0.05))
+    assert len(taken(source, 20)) == 20
+    assert all(frame.time < 0.05 for frame in taken(timed, 100_000))
+
+
 def test_a_torn_picture_is_passed_over() -> None:
     source, _ = opened([picture(), av.InvalidDataError(1, "torn"), picture()])
     assert len(taken(source, 2)) == 2
@@ -298,3 +312,134 @@ def test_close_ends_the_wait_for_a_camera() -> None:
     started = time.monotonic()
     assert len(list(source.events())) == 1
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "now",
+    [
+        (Camera("Another", "/dev/video0", WEBCAM),),
+        (Camera("Integrated Camera", "/dev/video6", WEBCAM),),
+    ],
+)
+def test_another_camera_is_never_opened_in_its_place(now: tuple[Camera, ...]) -> None:
+    twins = (CAMERAS[0], Camera("Integrated Camera", "/dev/video6", WEBCAM))
+    found = [twins]
+    source, calls = opened([picture(), OSError(19, "gone")], [picture()], find=lambda: found[0])
+    found[0] = now
+    threading.Timer(0.2, source.close).start()
+    assert len(list(source.events())) == 1
+    assert len(calls) == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_long_silence_is_noted_once() -> None:
+    source, calls = opened([picture(), OSError(19, "gone")], *[[None] * 1000] * 2, [picture()])
+    assert [frame.discontinuity for frame in taken(source, 2)] == [False, True]
+    assert len(calls) == 4
+    assert sum("away" in note for note in source.notes) == 1
+
+
+def test_pictures_that_waited_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "_STALE_S", -1.0)
+    shown = [picture() for _ in range(4)]
+    for number, one in enumerate(shown):
+        planes = np.ndarray((48, 64), np.uint8, buffer=one.planes[0], strides=(one.planes[0].line_size, 1))
+        planes[...] = number
+    source, _ = opened([*shown[:3], None, shown[3]])
+    frame = taken(source, 1)[0]
+    assert (int(frame.planes[0][0, 0]), frame.seq, frame.pts) == (3, 0, 0)
+
+
+def test_close_waits_for_a_read_and_ends_it() -> None:
+    """FFmpeg must not be asked to read and to close at once."""
+    reading, go, closed_while_read = threading.Event(), threading.Event(), []
+    source, _ = opened(itertools.repeat(picture()))
+    device: Any = source._device
+
+    def demux(stream: Any) -> Iterator[Any]:
+        reading.set()
+        go.wait(5)
+        closed_while_read.append(device.closed)
+        yield SimpleNamespace(decode=lambda: [picture()])
+
+    device.demux = demux
+    reader = threading.Thread(target=lambda: list(source.events()))
+    reader.start()
+    reading.wait(5)
+    closer = threading.Thread(target=source.close)
+    closer.start()
+    time.sleep(0.05)
+    go.set()
+    closer.join(5)
+    reader.join(5)
+    assert not reader.is_alive()
+    assert device.closed
+    assert closed_while_read == [False]
+
+
+def test_closed_while_it_is_opened_again() -> None:
+    source, _ = opened([picture()])
+    late_ones: list[Any] = []
+
+    def late(place: str, system: str, settings: dict[str, str]) -> Any:
+        source.close()
+        late_ones.append(Device(iter([])))
+        return late_ones[0]
+
+    source._open = late
+    source._reopen()
+    assert late_ones[0].closed
+
+
+# the device itself
+
+
+class Container:
+    """What av gives: packets whose memory is the device's, then the end."""
+
+    def __init__(self, packets: list[Any]) -> None:
+        self.packets, self.streams = packets, SimpleNamespace(video=[])
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def demux(self, stream: Any) -> Iterator[Any]:
+        yield from self.packets
+
+
+def raw_packet(payload: bytes, pts: int | None = 5) -> Any:
+    packet: Any = av.Packet(payload) if payload else av.Packet(0)
+    packet.pts = pts
+    return packet
+
+
+def raw_stream() -> Any:
+    context: Any = av.CodecContext.create("rawvideo", "r")
+    context.width, context.height, context.pix_fmt = 8, 2, "gray"
+    return SimpleNamespace(codec_context=context)
+
+
+def test_a_picture_is_not_in_the_devices_memory() -> None:
+    packet, stream = raw_packet(bytes(range(16))), raw_stream()
+    frame = next(iter(Polled(Container([packet])).demux(stream))).decode()[0]
+    packet.update(bytes(16))
+    assert bytes(frame.planes[0])[:8] == bytes(range(8))
+
+
+def test_a_flagged_buffer_is_torn_and_not_the_end() -> None:
+    stream = raw_stream()
+    with pytest.raises(av.InvalidDataError, match="damaged"):
+        next(Polled(Container([raw_packet(b"")])).demux(stream))
+    assert list(Polled(Container([raw_packet(b"", pts=None)])).demux(stream)) == []
+    assert len(next(Polled(Container([raw_packet(bytes(16))])).demux(stream)).decode()) == 1
+
+
+def test_microphones_and_screens_are_no_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(system: str) -> list[Any]:
+        told = [("0", "FaceTime HD", "video"), ("1", "Capture screen 0", "video"), ("0", "Microphone", "audio")]
+        return [SimpleNamespace(name=name, description=words, media_types=[kind]) for name, words, kind in told]
+
+    monkeypatch.setattr(av, "enumerate_input_devices", listed)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert devices.cameras() == (Camera("FaceTime HD", "0"),)

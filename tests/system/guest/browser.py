@@ -66,7 +66,8 @@ def main() -> None:
     webcam = subprocess.Popen([sys.executable, HERE / "feed.py", "/dev/video11"])
     time.sleep(3)
     words = ["camera:/dev/video11", "--size", "x".join(map(str, SIZE)), "--bg", BEACH, "--to", "vcam:/dev/video10"]
-    words += ["-m", "tiny", "--runtime", "onnxruntime", "--quality", "fast", "--fgr", "off", "--quiet"]
+    words += ["-m", "tiny", "--runtime", "onnxruntime", "--fgr", "off", "--quiet"]
+    words += ["--refine", "none", "--stabilize", "none", "--governor", "off"]
     live = subprocess.Popen([sys.executable, HERE.parent.parent / "tiny.py", sys.argv[1], *words])
     try:
         time.sleep(20)

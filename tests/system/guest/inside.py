@@ -1,6 +1,6 @@
 """Runs in the guest: webcam, streammatte and a reader on real kernel devices; prints what was seen as JSON.
 
-python inside.py TINY_FOLDER [steady|unplug|kill|term]
+python inside.py TINY_FOLDER [wire|steady|unplug|kill|term]
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Any
 
 import av
 import numpy as np
-from scene import BEACH, SIZE, count_in, room_samples, seen
+from scene import BEACH, SIZE, STEPS, count_in, room_samples, seen
 
 HERE = Path(__file__).parent
 WEBCAM, VCAM = "/dev/video11", "/dev/video10"
 _START_S = 120.0
+_REPORT = "/tmp/report.json"
 
 
 def main() -> None:
@@ -29,10 +30,7 @@ def main() -> None:
     folder, what = sys.argv[1], sys.argv[2]
     webcam = subprocess.Popen([sys.executable, HERE / "feed.py", WEBCAM])
     time.sleep(3)
-    words = [f"camera:{WEBCAM}", "--size", "x".join(map(str, SIZE)), "--bg", BEACH, "--to", f"vcam:{VCAM}"]
-    words += ["-m", "tiny", "--runtime", "onnxruntime", "--quality", "fast", "--fgr", "off", "--governor", "off"]
-    words += ["--report", "/tmp/report.json"]
-    live = subprocess.Popen([sys.executable, HERE.parent.parent / "tiny.py", folder, *words], stdout=sys.stderr)
+    live = subprocess.Popen(_product(folder, wire=what == "wire"), stdout=sys.stderr)
     found = _watch(what, webcam, live)
     if live.poll() is None:
         live.send_signal(signal.SIGTERM)
@@ -40,9 +38,40 @@ def main() -> None:
     found["exit"] = live.wait(30)
     found["stopped_in_s"] = round(time.monotonic() - started, 2)
     webcam.kill()
-    report = Path("/tmp/report.json")
-    found["report"] = json.loads(report.read_text())["live"] if report.exists() else None
+    report = Path(_REPORT)
+    told = json.loads(report.read_text()) if report.exists() else {}
+    found["live"], found["stages"] = told.get("live"), told.get("stages")
     print("FOUND " + json.dumps(found), flush=True)
+
+
+def _product(folder: str, *, wire: bool) -> list[str | Path]:
+    """What is run: the command line with the tiny network, or the live pipeline with next to none."""
+    if wire:
+        return [sys.executable, HERE / "wire.py", WEBCAM, VCAM, _REPORT]
+    words = [
+        f"camera:{WEBCAM}",
+        "--size",
+        "x".join(map(str, SIZE)),
+        "--bg",
+        BEACH,
+        "--to",
+        f"vcam:{VCAM}",
+        "-m",
+        "tiny",
+    ]
+    words += [
+        "--runtime",
+        "onnxruntime",
+        "--refine",
+        "none",
+        "--stabilize",
+        "none",
+        "--fgr",
+        "off",
+        "--governor",
+        "off",
+    ]
+    return [sys.executable, HERE.parent.parent / "tiny.py", folder, *words, "--report", _REPORT]
 
 
 def _watch(what: str, webcam: subprocess.Popen[bytes], live: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -68,7 +97,7 @@ def _watch(what: str, webcam: subprocess.Popen[bytes], live: subprocess.Popen[by
         frames += _for(reading, 8.0)
     times = [at for at, _ in frames]
     counts = [count for _, frame in frames if (count := count_in(frame)) is not None]
-    steps = [(later - one) % 50 for one, later in itertools.pairwise(counts)]
+    steps = [(later - one) % STEPS for one, later in itertools.pairwise(counts)]
     good = [seen(frame) for _, frame in frames]
     return {
         "frames": len(frames),
@@ -77,24 +106,24 @@ def _watch(what: str, webcam: subprocess.Popen[bytes], live: subprocess.Popen[by
         "room_samples": max((room_samples(frame) for _, frame in frames), default=0),
         "background": sum(behind for behind, _ in good),
         "subject": sum(subject for _, subject in good),
-        "backwards": sum(step > 25 for step in steps),
+        "backwards": sum(step > STEPS - 20 for step in steps),
         "repeated": sum(step == 0 for step in steps),
-        "skipped": sum(1 < step <= 25 for step in steps),
+        "skipped": sum(1 < step <= STEPS - 20 for step in steps),
     }
 
 
 def _frames(live: subprocess.Popen[bytes]) -> Iterator[tuple[float, Any] | None]:
     """(time, I420 picture) as they come, None while none does; ends where the device does."""
     began = time.monotonic()
+    options = {"video_size": "x".join(map(str, SIZE)), "fflags": "+4"}  # not blocking, also once nobody writes
     while True:
         try:
-            container: Any = av.open(VCAM, format="v4l2", options={"video_size": "x".join(map(str, SIZE))})
+            container: Any = av.open(VCAM, format="v4l2", options=options)
             break
         except (av.FFmpegError, OSError):  # with exclusive_caps it is no camera before it is written to
             if time.monotonic() - began > _START_S or live.poll() is not None:
                 raise
             time.sleep(0.2)
-    container.flags |= 4
     while True:
         try:
             for packet in container.demux(video=0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BEACH", "SIZE", "count_in", "picture", "room_samples", "seen"]
+__all__ = ["BEACH", "SIZE", "STEPS", "count_in", "picture", "room_samples", "seen"]
 
 SIZE = (640, 360)
 ROOM = (44, 160, 168)
@@ -15,7 +15,8 @@ SUBJECT = (120, 128)
 BEACH = "#008000"
 _BEACH = (81, 90, 81)
 _DARKEST = 170
-_STEPS = 50
+STEPS = 80
+"""Frames until the counter starts over."""
 _BOX = (slice(120, 360), slice(200, 440))
 
 _Plane = npt.NDArray[np.uint8]
@@ -26,7 +27,7 @@ def picture(number: int) -> _Plane:
     width, height = SIZE
     planes = [np.full((height >> (i > 0), width >> (i > 0)), ROOM[i], np.uint8) for i in range(3)]
     half = tuple(slice(part.start // 2, part.stop // 2) for part in _BOX)
-    planes[0][_BOX] = _DARKEST + number % _STEPS
+    planes[0][_BOX] = _DARKEST + number % STEPS
     planes[1][half], planes[2][half] = SUBJECT
     return np.concatenate([plane.reshape(-1) for plane in planes]).reshape(height * 3 // 2, width)
 
@@ -46,7 +47,7 @@ def room_samples(frame: _Plane) -> int:
 def count_in(frame: _Plane) -> int | None:
     """The counter, read from the subject's middle; None where it is not there."""
     level = float(frame[220:260, 300:340].mean()) - _DARKEST
-    return round(level) if -0.5 <= level < _STEPS else None
+    return round(level) if -0.5 <= level < STEPS else None
 
 
 def seen(frame: _Plane) -> tuple[bool, bool]:
