@@ -46,6 +46,11 @@ class Rung:
     model: str | None
     """None: the run's own."""
 
+    def __str__(self) -> str:
+        steps = f" in {self.refine_steps} steps" if self.refine_steps else ""
+        model = f", {self.model}" if self.model else ""
+        return f"network every {self.stride} frames, {self.refine}{steps}{model}"
+
 
 _LADDER = (
     Rung(3, 0.1, "closed-form", 6, None),

@@ -17,7 +17,7 @@ from streammatte.handoff import Cancelled, Handoff
 from streammatte.inference import Inference
 from streammatte.inspector import Inspector
 from streammatte.live.control import Controls
-from streammatte.live.guard import Guard, Incidents
+from streammatte.live.guard import LATE, Guard, Incidents
 from streammatte.live.presenter import Outcome, Presenter, Recorder, Screen
 from streammatte.live.steering import Steering
 from streammatte.meter import GovernorStep, LiveReport, Meter, RunReport
@@ -76,7 +76,7 @@ class LivePipeline:
         self._screens = [Screen(sink, self._meter, lambda: self._card_frame) for sink in live_sinks]
         self._presenters: list[Presenter] = [*self._screens, *(Recorder(sink, self._meter) for sink in sinks)]
         self._only_screens = not sinks
-        self._guard, self._incidents, self._withheld = Guard(), Incidents(), False
+        self._guard, self._incidents, self._withheld = Guard(), Incidents(), ""
         self._card_frame: Frame | None = None
         self._card_of: Background | None = None
         self._failures: list[StreammatteError] = []
@@ -271,8 +271,12 @@ class LivePipeline:
             self._composites += 1
             self._composed.notify_all()
         self._frames_out += 1
-        steering = None if self._withheld else self._steering  # a card costs nothing, and says nothing
-        if steering is not None and frame.captured_ns is not None:
+        steering = self._steering
+        if steering is None or frame.captured_ns is None:
+            return
+        if self._withheld == LATE:
+            steering.lost()
+        elif not self._withheld:  # another card costs nothing, and says nothing
             steering.frame((time.monotonic_ns() - frame.captured_ns) / 1e9, self._captured.dropped)
 
     def _outcome(self, frame: Frame, matte: Matte) -> Outcome:
@@ -288,7 +292,7 @@ class LivePipeline:
             except Exception as error:
                 self._note(error)
                 why = f"compositing failed: {first_line(error)}"
-        self._withheld = bool(why)
+        self._withheld = why
         self._incidents.frame(why)
         return Outcome(self._private(stages, frame, frames) if self._screens else frames, why)
 

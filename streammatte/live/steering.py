@@ -34,6 +34,10 @@ class Steering:
             self._governor.dropped(dropped - self._dropped)
             self._dropped = dropped
 
+    def lost(self) -> None:
+        """One frame was not shown because the network was too slow."""
+        self._governor.dropped(1)
+
     @property
     def steps(self) -> tuple[GovernorStep, ...]:
         """All steps so far, in words."""

@@ -40,8 +40,8 @@ def test_a_portrait_is_believed() -> None:
 
 def test_a_matte_ages() -> None:
     guard = Guard()
-    assert guard.doubt(matte(portrait(), age_s=0.4)) == ""
-    assert "not answer" in guard.doubt(matte(portrait(), age_s=0.6))
+    assert guard.doubt(matte(portrait(), age_s=0.9)) == ""
+    assert "not answer" in guard.doubt(matte(portrait(), age_s=1.1))
     assert "not answered yet" in guard.doubt(matte(portrait(), age_s=math.inf))
 
 
