@@ -3,7 +3,7 @@
     errors transfer color frame inspection                                                   values
       <- kernels                                                                             pixels
       <- ports registry config catalog meter handoff worker cuts engine_cache
-         motion keyframes parallel late lookahead                                            core
+         motion keyframes parallel late lookahead holders                                    core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
          compositors arithmetics weights quantization                                        rooms, of adapters
       <- compositor parity int8 loading inventory matter inspector report quality inference
@@ -49,6 +49,7 @@ CORE = {
     "keyframes",
     "parallel",
     "late",
+    "holders",
     "lookahead",
 }
 ROOMS = {

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["Holder", "Machine", "VideoDevice"]
+from streammatte.holders import Holder, holders
+
+__all__ = ["Machine", "VideoDevice"]
 
 _ASKING_S = 10.0
 _LOOPBACK = "sys/module/v4l2loopback"
@@ -35,14 +37,6 @@ def _output_of(command: list[str]) -> str | None:
 
 def _may_use(path: Path) -> bool:
     return os.access(path, os.R_OK | os.W_OK)
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A process that has a device open."""
-
-    pid: int
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,39 +96,21 @@ class Machine:
             for path in (self.root / "dev").glob("video*")
             if path.name.removeprefix("video").isdecimal()
         )
-        holders = self._holders([f"/dev/video{number}" for number in numbers])
-        return [self._video_device(number, tuple(holders[f"/dev/video{number}"])) for number in numbers]
+        return [self._video_device(number) for number in numbers]
 
-    def _video_device(self, number: int, holders: tuple[Holder, ...]) -> VideoDevice:
+    def _video_device(self, number: int) -> VideoDevice:
         kernel = self.root / f"sys/class/video4linux/video{number}"
         return VideoDevice(
             path=f"/dev/video{number}",
             label=(self._text(f"sys/class/video4linux/video{number}/name") or "").strip(),
             loopback="/virtual/" in str(kernel.resolve()) and (self.root / _LOOPBACK).is_dir(),
             usable=self.may_use(self.root / f"dev/video{number}"),
-            holders=holders,
+            holders=holders(f"/dev/video{number}", self.root / "proc"),
         )
-
-    def _holders(self, devices: list[str]) -> dict[str, list[Holder]]:
-        found: dict[str, list[Holder]] = {device: [] for device in devices}
-        if devices:
-            for pid in self._pids():
-                for device in self._open_in(pid) & set(devices):
-                    found[device].append(Holder(pid, (self._text(f"proc/{pid}/comm") or "?").strip()))
-        return found
 
     def _pids(self) -> Iterator[int]:
         names = (path.name for path in (self.root / "proc").glob("[0-9]*"))
         return iter(sorted(int(name) for name in names if name.isdecimal()))
-
-    def _open_in(self, pid: int) -> set[str]:
-        """The files that a process has open; none where it is another user's, or has gone."""
-        links: set[str] = set()
-        with suppress(OSError):
-            for path in (self.root / f"proc/{pid}/fd").iterdir():
-                with suppress(OSError):
-                    links.add(str(path.readlink()))
-        return links
 
     def runs(self, name: str) -> bool:
         """Whether a process of this name runs; the kernel keeps 15 characters of it."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from streammatte.errors import SinkError
-from streammatte.sinks.readers import Holder, holders
+from streammatte.holders import Holder, holders
 
 __all__ = ["find_device", "refusal"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from streammatte.errors import ConfigError, SinkError, first_line
 from streammatte.frame import Frame, StreamInfo
+from streammatte.holders import holders
 from streammatte.sinks.i420 import I420Packer
 from streammatte.sinks.loopback import find_device, refusal
-from streammatte.sinks.readers import holders
 from streammatte.sinks.showing import ShowsFrames
 
 __all__ = ["VirtualCameraSink"]

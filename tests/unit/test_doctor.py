@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from streammatte.cli import doctor as module
 from streammatte.cli.doctor import doctor
 from streammatte.live.checks import Finding, findings
-from streammatte.live.machine import Holder, Machine
+from streammatte.live.machine import Machine
 
 
 @dataclass
@@ -215,15 +215,6 @@ def test_processes_that_end_meanwhile_are_nobody(built: Built) -> None:
 
 def test_this_machine_is_read_without_an_error() -> None:
     assert findings(Machine())
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
-def test_who_holds_a_file_on_this_machine(tmp_path: Path) -> None:
-    device = tmp_path / "video0"
-    with device.open("wb"):
-        found = Machine()._holders([str(device)])
-    (holder,) = found[str(device)]
-    assert holder == Holder(os.getpid(), Path("/proc/self/comm").read_text(encoding="utf-8").strip())
 
 
 # pipewire

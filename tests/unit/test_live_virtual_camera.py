@@ -13,8 +13,8 @@ from sink_clips import make_frames, make_info
 
 from streammatte.color import ColorSpec
 from streammatte.errors import ConfigError, SinkError
+from streammatte.holders import Holder
 from streammatte.sinks import virtual_camera
-from streammatte.sinks.readers import Holder
 from streammatte.sinks.virtual_camera import VirtualCameraSink
 
 BT601 = ColorSpec(6, 1, 1, False)

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from streammatte import holders as subject
 from streammatte.errors import SinkError
-from streammatte.sinks import loopback, readers
+from streammatte.holders import Holder, holders
+from streammatte.sinks import loopback
 from streammatte.sinks.loopback import find_device, refusal
-from streammatte.sinks.readers import Holder, holders
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @pytest.fixture(autouse=True)
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_known", {})
+    monkeypatch.setattr(subject, "_known", {})
 
 
 def process(proc: Path, pid: int, name: str, *targets: Path) -> None:
