@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from streammatte.cli.options import chosen, setting_options
 from streammatte.cli.report import check_report_path, is_page, write_report
 from streammatte.cli.screen import frame_progress, pull_progress, say, show_report
 from streammatte.config import Settings
+from streammatte.errors import StreammatteError
 from streammatte.inspector import Inspector
 from streammatte.live.control import ControlServer
 from streammatte.live.pipeline import LivePipeline
@@ -28,14 +29,29 @@ __all__ = ["run", "run_pipeline"]
 _INTERRUPTED = 130
 
 
-def run_pipeline(source: str, settings: Settings, *, quiet: bool, inspector: Inspector | None = None) -> RunReport:
-    """Open everything, run it with progress on standard error, and report."""
+def run_pipeline(
+    source: str,
+    settings: Settings,
+    *,
+    quiet: bool,
+    inspector: Inspector | None = None,
+    failed: Callable[[RunReport], None] = lambda report: None,
+) -> RunReport:
+    """Open everything, run it with progress on standard error, and report.
+
+    `failed` gets the report of a live run that ended with an error, before that is raised.
+    """
     # Two displays cannot share a terminal: the download's ends before the frames' begins.
     with pull_progress(quiet, settings.model) as pulling:
         pipeline = open_pipeline(source, settings, pulling=pulling, inspector=inspector)  # type: ignore[arg-type]
     doing = "live" if isinstance(pipeline, LivePipeline) else "matting"
-    with frame_progress(quiet, doing=doing) as progress, _controlled(pipeline, settings, quiet):
-        return pipeline.run(progress)
+    try:
+        with frame_progress(quiet, doing=doing) as progress, _controlled(pipeline, settings, quiet):
+            return pipeline.run(progress)
+    except StreammatteError:
+        if isinstance(pipeline, LivePipeline) and pipeline.report is not None:
+            failed(pipeline.report)
+        raise
 
 
 @contextmanager
@@ -70,12 +86,16 @@ def run(
     if shown.report is not None:
         check_report_path(shown.report, settings.force)
     inspector = Inspector(pictures=is_page(shown.report))
-    result = run_pipeline(source, settings, quiet=shown.quiet or shown.json, inspector=inspector)
-    if shown.report is not None:
-        write_report(result, shown.report, inspector)
-    if shown.json:
-        say(json.dumps(result.to_json(), ensure_ascii=False))
-    elif not shown.quiet:
-        show_report(result)
+
+    def told(report: RunReport) -> None:
+        if shown.report is not None and (report.inspection is not None or not is_page(shown.report)):
+            write_report(report, shown.report, inspector)
+        if shown.json:
+            say(json.dumps(report.to_json(), ensure_ascii=False))
+        elif not shown.quiet:
+            show_report(report)
+
+    result = run_pipeline(source, settings, quiet=shown.quiet or shown.json, inspector=inspector, failed=told)
+    told(result)
     if result.interrupted:
         ctx.exit(_INTERRUPTED)

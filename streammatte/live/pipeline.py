@@ -63,6 +63,8 @@ class LivePipeline:
             raise ContractError("a background for sinks that take composites", "None")
         self.source, self.stages, self._facts, self._card = source, stages, facts, card
         self.paused = False
+        self.report: RunReport | None = None
+        """Of the run, once it is over, also where it ended with an error."""
         self.controls: Controls | None = None
         """What changes the run from outside; whoever assembles the run sets it."""
         self._steering: Steering | None = None
@@ -153,9 +155,9 @@ class LivePipeline:
                 presenter.sink.abort()
             raise
         self._end(workers)
-        report = self._finish(time.perf_counter() - started_s)
+        self.report = self._finish(time.perf_counter() - started_s)
         self._raise_failure()
-        return report
+        return self.report
 
     def _loops(self) -> list[tuple[str, Callable[[], None]]]:
         return [("capture", self._capture), ("infer", self._infer), ("composite", self._composite)]
