@@ -27,6 +27,7 @@ from streammatte.parts import (
     sink_options,
     stabilizer_of,
     stages_of,
+    streams_for,
 )
 from streammatte.ports import Background, LiveSink, Refiner, Sink, SinkKind, Source
 from streammatte.quality import Quality, quality_of
@@ -60,9 +61,11 @@ def open_live(
     background = background_of(settings.bg, settings.fit)
     card = _card(settings, background)
     undo += [part.close for part in (background, card) if part is not None]
-    quality = quality_of(settings, live=True)
-    matter = matter_of(settings, quality, pulling, 1)
-    models = Models(settings.model, matter, lambda name: matter_of(replace(settings, model=name), quality, None, 1))
+    quality, streams = quality_of(settings, live=True), streams_for(live=True)
+    matter = matter_of(settings, quality, pulling, streams)
+    models = Models(
+        settings.model, matter, lambda name: matter_of(replace(settings, model=name), quality, None, streams)
+    )
     undo.append(models.close)
     live_sinks: list[LiveSink] = []
     for spec in settings.to:
@@ -73,10 +76,11 @@ def open_live(
         sinks.append(open_sink(path, kind, source.info, sink_options(settings, matter)))
         undo.append(sinks[-1].abort)
     stages = stages_of(settings, quality, matter, background, live=True)
-    stages = replace(stages, matter=models, refiner=FadingRefiner(stages.refiner))
+    refiner = FadingRefiner(stages.refiner)
+    stages = replace(stages, matter=models, refiner=refiner)
     inspecting = inspector or Inspector()
     pipeline = LivePipeline(source, stages, sinks, live_sinks, facts_of(matter), card, inspector=inspecting)
-    pipeline.controls = LiveControls(pipeline, camera, models, settings, quality)
+    pipeline.controls = LiveControls(pipeline, camera, models, refiner, settings, quality)
     return pipeline
 
 
@@ -93,11 +97,18 @@ class LiveControls:
     """Changes a run that goes on: for `streammatte ctl`, keys and the governor. One change at a time."""
 
     def __init__(
-        self, pipeline: LivePipeline, source: Mirrored, models: Models, settings: Settings, quality: Quality
+        self,
+        pipeline: LivePipeline,
+        source: Mirrored,
+        models: Models,
+        refiner: FadingRefiner,
+        settings: Settings,
+        quality: Quality,
     ) -> None:
-        self._pipeline, self._source, self._models = pipeline, source, models
+        self._pipeline, self._source, self._models, self._refiner = pipeline, source, models, refiner
         self._settings, self._quality = settings, quality
-        self._refiners: dict[tuple[str, int], Refiner] = {}
+        first = rungs(quality, None)[0]
+        self._refiners: dict[tuple[str, int], Refiner] = {(first.refine, first.refine_steps): refiner.current}
         self._changing = threading.RLock()
         self._retired: Background | None = None
         self._changes: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -198,12 +209,10 @@ class LiveControls:
         """Put a rung of the governor's ladder into effect, from the next frame on."""
         stages = self._pipeline.stages
         self._models.use(rung.model or self._settings.model)
-        refiner = stages.refiner
-        assert isinstance(refiner, FadingRefiner)  # open_live made it
-        refiner.turn_to(self._refiner(rung))
+        self._refiner.turn_to(self._refiner_for(rung))
         self._pipeline.stages = replace(stages, pace=replace(stages.pace, stride=rung.stride, tolerance=rung.tolerance))
 
-    def _refiner(self, rung: Rung) -> Refiner:
+    def _refiner_for(self, rung: Rung) -> Refiner:
         key = rung.refine, rung.refine_steps
         if key not in self._refiners:
             quality = replace(self._quality, refine=rung.refine, refine_steps=rung.refine_steps)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from streammatte.color import ColorSpec
 from streammatte.errors import ContractError
 
-__all__ = ["Frame", "Layer", "Look", "Matte", "Packet", "PixelFormat", "Plane", "Shown", "StreamInfo"]
+__all__ = ["Frame", "Layer", "Look", "Matte", "Packet", "PixelFormat", "Plane", "Shown", "StreamInfo", "is_packet"]
 
 Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """One component of a picture, (h, w), C-contiguous rows; uint8 up to 8 bits, else uint16 in native byte order."""
@@ -208,6 +208,11 @@ class Packet:
     """The packet as the source's library gives it (an `av.Packet`)."""
     start_s: Fraction = Fraction(0)
     """Seconds to subtract from its timestamps (the source's `--start`)."""
+
+
+def is_packet(event: object) -> bool:
+    """Whether this event of a stream passes by, and is no frame: what a full hand-off must not drop."""
+    return isinstance(event, Packet)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ from streammatte.ports import Stabilizer
 __all__ = ["Inference", "MatteMaker", "Pace"]
 
 _Matted: TypeAlias = tuple[Frame, Matte] | Packet
-_KEPT = 5
 
 
 class MatteMaker(Protocol):
@@ -53,7 +52,7 @@ class Pace:
 
 
 class Inference:
-    """Runs over a stream's events. `cuts`, `network_runs` and, live, `failures` count as it goes.
+    """Runs over a stream's events. `cuts`, `network_runs` and, live, `failed` count as it goes.
 
     `maker`, `stabilizer` and the stride and tolerance of `pace` may be replaced from one frame to the next.
     """
@@ -62,9 +61,9 @@ class Inference:
         self.maker, self.stabilizer, self.pace = maker, stabilizer, pace
         self._meter = meter
         self.cuts = self.network_runs = 0
-        self.failures: list[str] = []
-        """What the network's errors said, newest last, at most a few; files stop at the first instead."""
         self.failed = 0
+        """Errors of the network that a live run went on after; files stop at the first instead."""
+        self.last_failure = ""
         self._counting = threading.Lock()
 
     def mattes(self, events: Iterable[Frame | Packet]) -> Iterator[_Matted]:
@@ -112,7 +111,7 @@ class Inference:
         except Exception as error:
             with self._counting:
                 self.failed += 1
-                self.failures = [*self.failures[-_KEPT + 1 :], first_line(error)]
+                self.last_failure = first_line(error)
             raise
 
     def _steadied(self, events: Iterable[_Matted]) -> Iterator[_Matted]:

@@ -21,7 +21,7 @@ from streammatte.ports import Sink, SinkKind, SinkReport, Source
 from streammatte.reporting import Counts, RunFacts, run_report
 from streammatte.worker import Worker
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "Progress"]
 
 _DECODED = 4
 _MATTED = 8

@@ -53,7 +53,7 @@ class Guard:
 
 
 class Incidents:
-    """Collects, from any one thread at a time, when the card was shown and why. Holds the first and the longest."""
+    """Collects, from any one thread at a time, when the card was shown and why; the first hundred times."""
 
     _MOST = 100
 

@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from streammatte.composing import Stages, compose
 from streammatte.errors import ContractError, SinkError, SourceError, StreammatteError, first_line
-from streammatte.frame import Frame, Layer, Matte, Packet
+from streammatte.frame import Frame, Matte, Packet, is_packet
 from streammatte.handoff import Cancelled, Handoff
 from streammatte.inference import Inference
 from streammatte.inspector import Inspector
+from streammatte.live.audience import Audience
+from streammatte.live.card import Card
 from streammatte.live.control import Controls
 from streammatte.live.guard import LATE, Guard, Incidents
 from streammatte.live.presenter import Outcome, Presenter, Recorder, Screen
 from streammatte.live.steering import Steering
 from streammatte.meter import GovernorStep, LiveReport, Meter, RunReport
+from streammatte.pipeline import Progress
 from streammatte.ports import Background, LiveSink, Sink, SinkKind, Source
 from streammatte.reporting import Counts, RunFacts, run_report
 from streammatte.worker import Worker
@@ -28,15 +29,8 @@ from streammatte.worker import Worker
 __all__ = ["LivePipeline"]
 
 _TICK_S = 0.05
-_WATCH_EVERY_S = 1.0
 _BLOCKED_S = 2.0
 """How long a camera's read, or a sink's write, is waited for at the end."""
-
-Progress = Callable[[int, int | None], None]
-
-
-def _is_packet(item: object) -> bool:
-    return isinstance(item, Packet)
 
 
 class LivePipeline:
@@ -61,7 +55,7 @@ class LivePipeline:
             raise ContractError("at least one sink", "none")
         if stages.background is None and (live_sinks or any(sink.kind == "com" for sink in sinks)):
             raise ContractError("a background for sinks that take composites", "None")
-        self.source, self.stages, self._facts, self._card = source, stages, facts, card
+        self.source, self.stages, self._facts, self._card = source, stages, facts, Card(card)
         self.paused = False
         self.report: RunReport | None = None
         """Of the run, once it is over, also where it ended with an error."""
@@ -73,20 +67,17 @@ class LivePipeline:
         self._kinds: set[SinkKind] = {sink.kind for sink in (*sinks, *live_sinks)}
         self._meter = Meter()
         self._inference = Inference(stages.matter, stages.stabilizer, stages.pace, self._meter)
-        self._captured: Handoff[Frame | Packet] = Handoff(1, "drop_oldest", _is_packet)
-        self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(1, "wait", _is_packet)
-        self._screens = [Screen(sink, self._meter, lambda: self._card_frame) for sink in live_sinks]
+        self._captured: Handoff[Frame | Packet] = Handoff(1, "drop_oldest", is_packet)
+        self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(1, "wait", is_packet)
+        self._screens = [Screen(sink, self._meter, lambda: self._card.frame) for sink in live_sinks]
         self._presenters: list[Presenter] = [*self._screens, *(Recorder(sink, self._meter) for sink in sinks)]
-        self._only_screens = not sinks
+        self._audience = Audience(self._screens, recorded=bool(sinks))
         self._guard, self._incidents, self._withheld = Guard(), Incidents(), ""
-        self._card_frame: Frame | None = None
-        self._card_of: Background | None = None
         self._failures: list[StreammatteError] = []
         self._lost: list[str] = []
-        self._stopping, self._idle = threading.Event(), threading.Event()
+        self._stopping = threading.Event()
         self._composed = threading.Condition()
-        self._frames_in = self._frames_out = self._changes = self._composites = 0
-        self._idle_s = 0.0
+        self._frames_in = self._frames_out = self._changes = 0
         self._span_s = (0.0, 0.0)
 
     # from any thread
@@ -113,13 +104,13 @@ class LivePipeline:
         if "paused" in parts:
             self.paused = parts.pop("paused")
         if "card" in parts:
-            self._card, self._card_of = parts.pop("card"), None
+            self._card.background = parts.pop("card")
         self.stages = replace(self.stages, **parts)
         with self._composed:
-            start = self._composites
+            start = self._frames_out
             # The one under way may have been begun before; the next one was not.
-            self._composed.wait_for(lambda: self._composites >= start + 2, 1.0)
-            return self._composites - start
+            self._composed.wait_for(lambda: self._frames_out >= start + 2, 1.0)
+            return self._frames_out - start
 
     def state(self) -> dict[str, object]:
         """What holds now, for whoever controls the run."""
@@ -128,7 +119,7 @@ class LivePipeline:
             "input": self.source.info.name,
             "frames": self._frames_out,
             "paused": "on" if self.paused else "off",
-            "idle": self._idle.is_set(),
+            "idle": self._audience.idle,
             "dropped": self._captured.dropped,
             "outputs": {p.sink.name: {"frames": p.shown, "cards": p.cards} for p in self._presenters},
             "ms": stages,
@@ -170,27 +161,13 @@ class LivePipeline:
             self._watch(workers, progress)
 
     def _watch(self, workers: list[Worker], progress: Progress) -> None:
-        watched_s = time.monotonic()
         while not workers[-1].ended.wait(_TICK_S):
             progress(self._frames_out, None)
-            if time.monotonic() - watched_s >= _WATCH_EVERY_S:
-                watched_s = time.monotonic()
-                self._look_around()
+            self._audience.look()
             if all(presenter.failure for presenter in self._presenters):
                 self.stop()
             if self._stopping.is_set() and not workers[-1].ended.wait(_BLOCKED_S):
                 break  # something hangs: it is left behind
-
-    def _look_around(self) -> None:
-        """Does anybody look? Recordings, and a first composite that is still to come, are reason enough to go on."""
-        seen = not self._only_screens or any(
-            not screen.failure and (not screen.begun or screen.sink.watched()) for screen in self._screens
-        )
-        if seen:
-            self._idle.clear()
-        else:
-            self._idle_s += _WATCH_EVERY_S if self._idle.is_set() else 0
-            self._idle.set()
 
     def _end(self, workers: list[Worker]) -> None:
         self._captured.close()
@@ -203,7 +180,7 @@ class LivePipeline:
         if workers[0].ended.wait(_BLOCKED_S):
             self.source.close()
         self.steer(None)
-        for background in (self.stages.background, self._card):
+        for background in (self.stages.background, self._card.background):
             if background is not None:
                 background.close()
 
@@ -214,7 +191,7 @@ class LivePipeline:
             for event in self.source.events():
                 if isinstance(event, Frame):
                     self._count(event)
-                    if self._idle.is_set():
+                    if self._audience.idle:
                         rested = True
                         continue
                     if rested:
@@ -270,9 +247,8 @@ class LivePipeline:
 
     def _done(self, frame: Frame) -> None:
         with self._composed:
-            self._composites += 1
+            self._frames_out += 1
             self._composed.notify_all()
-        self._frames_out += 1
         steering = self._steering
         if steering is None or frame.captured_ns is None:
             return
@@ -282,29 +258,24 @@ class LivePipeline:
             steering.frame((time.monotonic_ns() - frame.captured_ns) / 1e9, self._captured.dropped)
 
     def _outcome(self, frame: Frame, matte: Matte) -> Outcome:
-        stages = self.stages
         why = "paused" if self.paused else self._guard.doubt(matte)
         frames: dict[SinkKind, Frame] = {}
         if self._withheld:  # what the stages remember is not of the frame before
             matte = replace(matte, flow=None, trust=None)
         if not why:
             try:
-                frames = compose(stages, frame, matte, self._kinds, self._meter, self._inspector)
+                frames = compose(self.stages, frame, matte, self._kinds, self._meter, self._inspector)
                 self._inspected = True
             except Exception as error:
                 self._note(error)
                 why = f"compositing failed: {first_line(error)}"
         self._withheld = why
         self._incidents.frame(why)
-        return Outcome(self._private(stages, frame, frames) if self._screens else frames, why)
-
-    def _private(self, stages: Stages, frame: Frame, frames: dict[SinkKind, Frame]) -> dict[SinkKind, Frame]:
-        """`frames`, with the card in place of the composite where there is none; the card kept up to date."""
-        if self._card_of is not self._card or "com" not in frames:
-            blank = replace(frame, planes=tuple(np.zeros_like(plane) for plane in frame.planes), alpha=None)
-            layer = Layer(blank.planes, tuple(np.zeros_like(plane) for plane in frame.planes), blank)
-            self._card_frame, self._card_of = replace(blank, planes=self._card.planes(layer)), self._card
-        return frames if "com" in frames else {"com": self._card_frame}  # type: ignore[dict-item]
+        if self._screens and frames:
+            self._card.keep(frame)
+        elif self._screens:
+            frames = {"com": self._card.draw(frame)}
+        return Outcome(frames, why)
 
     def _note(self, error: BaseException) -> None:
         said = first_line(error)
@@ -317,11 +288,11 @@ class LivePipeline:
         inference = self._inference
         notes = [f"a stage failed: {said}" for said in self._lost]
         if inference.failed:
-            notes.append(f"the network failed {inference.failed} times, last: {inference.failures[-1]}")
+            notes.append(f"the network failed {inference.failed} times, last: {inference.last_failure}")
         live = LiveReport(
             outputs=tuple(presenter.report() for presenter in self._presenters),
             capture_dropped=self._captured.dropped,
-            idle_s=round(self._idle_s, 1),
+            idle_s=round(self._audience.idle_s, 1),
             incidents=self._incidents.all(),
             steps=self._steps,
             changes=self._changes,

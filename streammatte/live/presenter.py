@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from streammatte.errors import SinkError, StreammatteError, first_line
-from streammatte.frame import Frame, Packet
+from streammatte.frame import Frame, Packet, is_packet
 from streammatte.handoff import Cancelled, Handoff
 from streammatte.meter import LiveOutput, Meter
 from streammatte.ports import LiveSink, Sink, SinkKind, SinkReport
@@ -31,12 +32,12 @@ class Outcome:
     why: str = ""
 
 
-class Presenter:
+class Presenter(ABC):
     """A thread that gives one sink what comes through `slot`. A sink that fails is closed; others do not notice."""
 
     def __init__(self, sink: Sink, capacity: int, meter: Meter) -> None:
         self.sink = sink
-        self.slot: Handoff[Outcome | Packet] = Handoff(capacity, "drop_oldest", lambda item: isinstance(item, Packet))
+        self.slot: Handoff[Outcome | Packet] = Handoff(capacity, "drop_oldest", is_packet)
         self.failure: StreammatteError | None = None
         self.shown = self.cards = 0
         self._meter = meter
@@ -91,8 +92,9 @@ class Presenter:
         self.slot.cancel()
         self.sink.abort()
 
+    @abstractmethod
     def _step(self) -> None:
-        raise NotImplementedError
+        """Take one item from the slot, or wait for one a while."""
 
     def _show(self, frame: Frame) -> None:
         self.sink.write(frame)

@@ -67,8 +67,9 @@ class CameraSource(ReadOnce):
         self._kept_notes: list[str] = []
         self._screen = spec == "screen" or spec.startswith("screen:")
         self._device: Opened | None = None
-        self._camera = Camera("screen", _screen(spec)) if self._screen else self._chosen()
-        self._twins = sum(camera.name == self._camera.name for camera in ([] if self._screen else find())) > 1
+        there = () if self._screen else find()
+        self._camera = Camera("screen", _screen(spec)) if self._screen else self._chosen(there)
+        self._twins = sum(camera.name == self._camera.name for camera in there) > 1
         self._mode = best_mode(self._camera.modes, options.camera_size, options.camera_rate)
         try:
             self._reopen()
@@ -99,8 +100,7 @@ class CameraSource(ReadOnce):
 
     # which device, and how
 
-    def _chosen(self) -> Camera:
-        found = self._find()
+    def _chosen(self, found: tuple[Camera, ...]) -> Camera:
         wanted = self._name.partition(":")[2].strip("\"'")
         matching = [camera for number, camera in enumerate(found) if _fits(camera, number, wanted)]
         if not matching:

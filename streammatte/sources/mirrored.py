@@ -8,13 +8,14 @@ from typing import cast
 
 import numpy as np
 
-from streammatte.frame import Frame, Packet, Plane, StreamInfo
+from streammatte.frame import Frame, Packet, Plane
 from streammatte.ports import Source
+from streammatte.sources.around import Around
 
 __all__ = ["Mirrored"]
 
 
-class Mirrored:
+class Mirrored(Around):
     """`source`, flipped in stored orientation while `mirrored` is set; that may change from frame to frame.
 
     The first frame after a change is a discontinuity. Chroma that sits on the left of its luma pair comes to sit on the
@@ -22,18 +23,8 @@ class Mirrored:
     """
 
     def __init__(self, source: Source, mirrored: bool = True) -> None:
-        self._source = source
+        super().__init__(source)
         self.mirrored = mirrored
-        self.info: StreamInfo = source.info
-
-    @property
-    def notes(self) -> list[str]:
-        """The source's own."""
-        return self._source.notes
-
-    @notes.setter
-    def notes(self, value: list[str]) -> None:
-        self._source.notes = value
 
     def events(self) -> Iterator[Frame | Packet]:
         """The source's events, frames flipped."""
@@ -45,10 +36,6 @@ class Mirrored:
                 event = event if now == last else replace(event, discontinuity=True)
                 last = now
             yield event
-
-    def close(self) -> None:
-        """Release the source."""
-        self._source.close()
 
 
 def _flipped(frame: Frame) -> Frame:

@@ -10,26 +10,19 @@ from fractions import Fraction
 
 from streammatte.frame import Frame, Packet
 from streammatte.ports import Source
+from streammatte.sources.around import Around
 
 __all__ = ["Paced"]
 
 
-class Paced:
+class Paced(Around):
     """`source` by the monotonic clock, from its first frame on; each frame is captured when it is given."""
 
     def __init__(self, source: Source, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._source, self._clock_ns = source, clock_ns
+        super().__init__(source)
+        self._clock_ns = clock_ns
         self._closed = threading.Event()
         self.info = replace(source.info, live=True)
-
-    @property
-    def notes(self) -> list[str]:
-        """The source's own."""
-        return self._source.notes
-
-    @notes.setter
-    def notes(self, value: list[str]) -> None:
-        self._source.notes = value
 
     def events(self) -> Iterator[Frame | Packet]:
         """The source's events, frames in their time."""
@@ -46,4 +39,4 @@ class Paced:
     def close(self) -> None:
         """Stop waiting, and release the source."""
         self._closed.set()
-        self._source.close()
+        super().close()
