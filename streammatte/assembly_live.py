@@ -32,7 +32,7 @@ from streammatte.parts import (
 from streammatte.ports import Background, LiveSink, Refiner, Sink, SinkKind, Source
 from streammatte.quality import Quality, quality_of
 from streammatte.sinks import open_sink
-from streammatte.sinks.live import open_live_sink
+from streammatte.sinks.live import live_kind, open_live_sink
 from streammatte.sources.mirrored import Mirrored
 from streammatte.sources.paced import Paced
 from streammatte.weights.cache import locate
@@ -55,8 +55,7 @@ def open_live(
     inspector: Inspector | None,
 ) -> LivePipeline:
     """Everything opened, nothing running; `undo` gets what closes each part again."""
-    if settings.to and settings.bg in (None, "none"):
-        raise ConfigError("--bg", "a live output needs one: an image, a video, a colour or blur")
+    _check_shown(settings)
     source = camera = Mirrored(source if source.info.live else Paced(source), settings.mirror)
     background = background_of(settings.bg, settings.fit)
     card = _card(settings, background)
@@ -69,7 +68,7 @@ def open_live(
     undo.append(models.close)
     live_sinks: list[LiveSink] = []
     for spec in settings.to:
-        live_sinks.append(open_live_sink(spec, source.info))
+        live_sinks.append(open_live_sink(spec, source.info, sink_options(settings, matter)))
         undo.append(live_sinks[-1].abort)
     sinks: list[Sink] = []
     for path, kind in planned:
@@ -79,9 +78,22 @@ def open_live(
     refiner = FadingRefiner(stages.refiner)
     stages = replace(stages, matter=models, refiner=refiner)
     inspecting = inspector or Inspector()
-    pipeline = LivePipeline(source, stages, sinks, live_sinks, facts_of(matter), card, inspector=inspecting)
+    facts = facts_of(matter)
+    if background is not None and not any(sink.kind == "com" for sink in (*sinks, *live_sinks)):
+        facts = replace(facts, fallbacks=(*facts.fallbacks, "--bg is not used: no output takes a composite"))
+    pipeline = LivePipeline(source, stages, sinks, live_sinks, facts, card, inspector=inspecting)
     pipeline.controls = LiveControls(pipeline, camera, models, refiner, settings, quality)
     return pipeline
+
+
+def _check_shown(settings: Settings) -> None:
+    """Composites have something to be put over; where the subject is sent alone, the room's colours are not."""
+    for spec in settings.to:
+        kind = live_kind(spec)
+        if kind == "com" and settings.bg in (None, "none"):
+            raise ConfigError("--bg", f"{spec} needs one: an image, a video, a colour or blur")
+        if kind == "fgr" and settings.fgr == "off":
+            raise ConfigError("--fgr", f"off would send the room's colours beside the alpha; leave it out with {spec}")
 
 
 def _card(settings: Settings, background: Background | None) -> Background:

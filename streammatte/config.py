@@ -95,8 +95,14 @@ class Settings:
     )
     to: tuple[str, ...] = setting(
         (),
-        "Live output: vcam[:DEVICE], pipewire[:NAME], preview[:PORT], window, null; repeat for several.",
+        "Live output: vcam[:DEVICE], pipewire[:NAME], obs[:raw|vp9][:PORT], preview[:PORT], window, null, or an "
+        "address: srt://, rtmp://, udp://, http://HOST:PORT; repeat for several.",
         metavar="SINK",
+    )
+    listen: str = setting(
+        "127.0.0.1",
+        "Where obs, http:// and srt:// outputs take connections; 0.0.0.0: from every machine that can reach this one.",
+        metavar="ADDRESS",
     )
     size: str | None = setting(None, "Camera picture size.  [default: nearest to 1280x720]", metavar="WxH")
     fps: str | None = setting(None, "Camera frames a second.  [default: 30]", metavar="RATE")

@@ -121,6 +121,7 @@ def sink_options(settings: Settings, matter: Matter) -> SinkOptions:
         pix_fmt=settings.pix_fmt,
         force=settings.force,
         extra_metadata=(("encoded_by", made_by),),
+        listen=settings.listen,
     )
 
 

@@ -218,11 +218,17 @@ class Sink(Protocol):
 
 
 class LiveSink(Sink, Protocol):
-    """A sink that shows each composite to whoever looks just now, and keeps none.
+    """A sink that shows each composite, or the subject with its alpha, to whoever looks just now, and keeps none.
 
     Opening it sends no picture. `write` shows a frame at once, blocking no longer than about a frame, and raises
     SinkError where the device is gone for good.
     """
 
+    reach: dict[str, object]
+    """What those who want to look must know (`url`, `format`, ...), fit for JSON; {} where there is nothing to say."""
+
     def watched(self) -> bool:
-        """Whether anybody looks; True where that cannot be told. Asked about once a second, from any thread."""
+        """Whether anybody looks; True where that cannot be told.
+
+        Asked many times a second, from any thread: what takes long to find out is remembered.
+        """

@@ -113,6 +113,7 @@ class Show:
         self.name, self._hook = name, hook
         self.frames: list[Frame] = []
         self.looked_at = True
+        self.reach: dict[str, object] = {}
         self.finished = self.aborted = 0
 
     def watched(self) -> bool:

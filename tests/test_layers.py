@@ -5,7 +5,7 @@
       <- ports registry config catalog meter handoff worker cuts engine_cache
          motion keyframes parallel late lookahead holders                                    core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
-         compositors arithmetics weights quantization                                        rooms, of adapters
+         compositors arithmetics weights quantization obs                                    rooms, of adapters
       <- compositor parity int8 loading inventory matter inspector report quality inference
          composing reporting pipeline live                                                   stages
       <- assembly assembly_live parts calibrating                                            assembly
@@ -15,8 +15,8 @@ A module imports from the layers before its own. Values may import values and st
 each other, and a room knows no other room. What is done to every pixel is in kernels, and so is what compiles it.
 Stages work through ports, so they import no room, with two exceptions: loading a model (matter, loading, int8) and
 saying what was built for it (inventory) mean getting at its weights and, for int8, quantising them. The package's own
-`__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows weights
-alone, which `streammatte models` is about. Only the command line prints.
+`__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows the two
+that have commands of their own, weights (`streammatte models`) and obs. Only the command line prints.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ ROOMS = {
     "arithmetics",
     "weights",
     "quantization",
+    "obs",
 }
 STAGES = {
     "compositor",
@@ -95,7 +96,7 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
     "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector", "live"},
     "numba": {"kernels"},
-    "av": {"sources", "sinks", "arithmetics"},
+    "av": {"sources", "sinks", "arithmetics", "obs"},
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
     "PIL": {"arithmetics", "refiners"},
@@ -103,6 +104,7 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
     "tflite": {"weights"},
     "platformdirs": {"weights", "cli", "live"},
     "pyvirtualcam": {"sinks"},
+    "obsws_python": {"obs"},
     "webcolors": {"parts"},
     "click": {"cli"},
     "rich": {"cli"},
@@ -128,7 +130,7 @@ def allowed(part: str) -> set[str]:
         "assembly": everything | ROOMS | {"parts", "assembly_live"},
         "calibrating": everything | ROOMS,
         "": everything,
-        "cli": everything | {"calibrating", "", "weights"},
+        "cli": everything | {"calibrating", "", "weights", "obs"},
         "__main__": {"cli"},
     }
     return top[part]

@@ -10,8 +10,6 @@ from streammatte.live.presenter import Screen
 
 __all__ = ["Audience"]
 
-_WATCH_EVERY_S = 1.0
-
 
 class Audience:
     """Those who look at `screens`. Recordings, and a first composite that is still to come, count as somebody."""
@@ -21,6 +19,7 @@ class Audience:
         self._gone = threading.Event()
         self._looked_s = time.monotonic()
         self.idle_s = 0.0
+        """How long nobody has looked, in all."""
 
     @property
     def idle(self) -> bool:
@@ -28,14 +27,13 @@ class Audience:
         return self._gone.is_set()
 
     def look(self) -> None:
-        """Ask again, if a second has passed since; from one thread."""
-        if time.monotonic() - self._looked_s < _WATCH_EVERY_S:
-            return
-        self._looked_s = time.monotonic()
+        """Ask again; from one thread."""
+        now_s, before_s = time.monotonic(), self._looked_s
+        self._looked_s = now_s
         if self._recorded or any(_watched(screen) for screen in self._screens):
             self._gone.clear()
         else:
-            self.idle_s += _WATCH_EVERY_S if self.idle else 0
+            self.idle_s += now_s - before_s if self.idle else 0.0
             self._gone.set()
 
 

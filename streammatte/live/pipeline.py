@@ -53,7 +53,7 @@ class LivePipeline:
     ) -> None:
         if not sinks and not live_sinks:
             raise ContractError("at least one sink", "none")
-        if stages.background is None and (live_sinks or any(sink.kind == "com" for sink in sinks)):
+        if stages.background is None and any(sink.kind == "com" for sink in (*sinks, *live_sinks)):
             raise ContractError("a background for sinks that take composites", "None")
         self.source, self.stages, self._facts, self._card = source, stages, facts, Card(card)
         self.paused = False
@@ -69,7 +69,7 @@ class LivePipeline:
         self._inference = Inference(stages.matter, stages.stabilizer, stages.pace, self._meter)
         self._captured: Handoff[Frame | Packet] = Handoff(1, "drop_oldest", is_packet)
         self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(1, "wait", is_packet)
-        self._screens = [Screen(sink, self._meter, lambda: self._card.frame) for sink in live_sinks]
+        self._screens = [Screen(sink, self._meter, self._card) for sink in live_sinks]
         self._presenters: list[Presenter] = [*self._screens, *(Recorder(sink, self._meter) for sink in sinks)]
         self._audience = Audience(self._screens, recorded=bool(sinks))
         self._guard, self._incidents, self._withheld = Guard(), Incidents(), ""
@@ -121,7 +121,7 @@ class LivePipeline:
             "paused": "on" if self.paused else "off",
             "idle": self._audience.idle,
             "dropped": self._captured.dropped,
-            "outputs": {p.sink.name: {"frames": p.shown, "cards": p.cards} for p in self._presenters},
+            "outputs": {p.sink.name: p.state() for p in self._presenters},
             "ms": stages,
         }
 
@@ -189,6 +189,8 @@ class LivePipeline:
         rested = False
         try:
             for event in self.source.events():
+                if self._stopping.is_set():
+                    return
                 if isinstance(event, Frame):
                     self._count(event)
                     if self._audience.idle:
@@ -274,7 +276,7 @@ class LivePipeline:
         if self._screens and frames:
             self._card.keep(frame)
         elif self._screens:
-            frames = {"com": self._card.draw(frame)}
+            frames = self._card.draw(frame)
         return Outcome(frames, why)
 
     def _note(self, error: BaseException) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from streammatte.errors import SinkError, StreammatteError, first_line
 from streammatte.frame import Frame, Packet, is_packet
 from streammatte.handoff import Cancelled, Handoff
+from streammatte.live.card import Card
 from streammatte.meter import LiveOutput, Meter
 from streammatte.ports import LiveSink, Sink, SinkKind, SinkReport
 from streammatte.worker import Worker
@@ -77,6 +77,10 @@ class Presenter(ABC):
     def _latency_name(self) -> str:
         return f"capture to {self.sink.name}"
 
+    def state(self) -> dict[str, object]:
+        """How it fares, for whoever controls the run."""
+        return {"frames": self.shown, "cards": self.cards}
+
     def _run(self) -> None:
         try:
             while not self.slot.over:
@@ -106,11 +110,11 @@ class Presenter(ABC):
 
 
 class Screen(Presenter):
-    """A live sink: one frame waits at most. Nothing is shown before the first good one; then, with none, `card()`."""
+    """A live sink: one frame waits at most. Nothing is shown before the first good one; then, with none, `card`."""
 
     sink: LiveSink
 
-    def __init__(self, sink: LiveSink, meter: Meter, card: Callable[[], Frame | None]) -> None:
+    def __init__(self, sink: LiveSink, meter: Meter, card: Card) -> None:
         super().__init__(sink, 1, meter)
         self._card = card
         self._carded_s = 0.0
@@ -120,12 +124,16 @@ class Screen(Presenter):
         """It has shown a composite."""
         return self.shown > 0
 
+    def state(self) -> dict[str, object]:
+        """How it fares, and how it is reached."""
+        return {**super().state(), **self.sink.reach}
+
     def _step(self) -> None:
         item = self.slot.take(_CARD_EVERY_S)
         if isinstance(item, Outcome) and not item.why:
-            self._show(item.frames["com"])
+            self._show(item.frames[self.sink.kind])
         elif isinstance(item, Outcome) or self._stale():
-            self._show_card(None if item is None else item.frames.get("com"))  # type: ignore[union-attr]
+            self._show_card(None if item is None else item.frames.get(self.sink.kind))  # type: ignore[union-attr]
         if self.slot.over and self.begun:
             self._show_card(None)  # what stays with readers when the run is over
 
@@ -133,7 +141,7 @@ class Screen(Presenter):
         return time.monotonic() - self._last_s > _STALE_S
 
     def _show_card(self, frame: Frame | None) -> None:
-        card = frame or self._card()
+        card = frame or self._card.frames.get(self.sink.kind)
         if self.begun and card is not None:
             self.sink.write(card)
             self.cards += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streammatte.errors import ConfigError
 from streammatte.frame import Frame, StreamInfo
+from streammatte.sinks.options import SinkOptions
 from streammatte.sinks.showing import ShowsFrames
 
 __all__ = ["NullSink"]
@@ -12,7 +13,7 @@ __all__ = ["NullSink"]
 class NullSink(ShowsFrames):
     """Counts frames. Somebody always looks, so that nothing idles. Raises ConfigError where a place is given."""
 
-    def __init__(self, place: str, info: StreamInfo) -> None:
+    def __init__(self, place: str, info: StreamInfo, options: SinkOptions = SinkOptions()) -> None:  # noqa: B008 (frozen)
         if place:
             raise ConfigError("--to", f"null goes nowhere; leave out {':' + place!r}")
         super().__init__("null", "none")

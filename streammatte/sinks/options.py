@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SinkOptions"]
+__all__ = ["LOOPBACK", "SinkOptions"]
+
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +27,5 @@ class SinkOptions:
     """Container metadata added to the source's; wins over a source's key of the same name."""
     threads: int = 0
     """Encoder threads; 0 lets the encoder decide."""
+    listen: str = LOOPBACK
+    """The address that live outputs which others connect to are open at."""

@@ -17,6 +17,7 @@ from streammatte.errors import ConfigError, SinkError
 from streammatte.frame import Frame, StreamInfo
 from streammatte.sinks.feed import FrameFeed
 from streammatte.sinks.i420 import I420Packer
+from streammatte.sinks.options import SinkOptions
 from streammatte.sinks.pipewire_links import LinkWatch
 from streammatte.sinks.showing import ShowsFrames
 
@@ -41,7 +42,7 @@ class PipeWireSink(ShowsFrames):
     program, a plugin or the daemon is missing, or the child has ended, with what it said last.
     """
 
-    def __init__(self, place: str, info: StreamInfo) -> None:
+    def __init__(self, place: str, info: StreamInfo, options: SinkOptions = SinkOptions()) -> None:  # noqa: B008 (frozen)
         node = place or "streammatte"
         if _NAME.fullmatch(node) is None:
             raise ConfigError("--to", f"{node!r} cannot be a camera's name; use letters, digits, blanks, '.', '-', '_'")

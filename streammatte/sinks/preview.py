@@ -9,6 +9,7 @@ from streammatte.errors import ConfigError, SinkError
 from streammatte.frame import Frame, StreamInfo
 from streammatte.sinks.broadcast import Broadcast
 from streammatte.sinks.i420 import I420Packer
+from streammatte.sinks.options import SinkOptions
 from streammatte.sinks.preview_page import LOOPBACK, PageServer, Viewer
 from streammatte.sinks.showing import ShowsFrames
 from streammatte.worker import Worker
@@ -25,7 +26,7 @@ class PreviewSink(ShowsFrames):
     Raises ConfigError for what is no port, SinkError for one that is taken.
     """
 
-    def __init__(self, place: str, info: StreamInfo) -> None:
+    def __init__(self, place: str, info: StreamInfo, options: SinkOptions = SinkOptions()) -> None:  # noqa: B008 (frozen)
         port = _port(place)
         self._packer = I420Packer("preview", info)
         self._broadcast = Broadcast(self._packer.width, self._packer.height)
@@ -60,8 +61,8 @@ class PreviewSink(ShowsFrames):
 class WindowSink(PreviewSink):
     """A preview, opened in the user's browser."""
 
-    def __init__(self, place: str, info: StreamInfo) -> None:
-        super().__init__(place, info)
+    def __init__(self, place: str, info: StreamInfo, options: SinkOptions = SinkOptions()) -> None:  # noqa: B008 (frozen)
+        super().__init__(place, info, options)
         self._opened = webbrowser.open(self.url)
 
     def _notes(self) -> tuple[str, ...]:

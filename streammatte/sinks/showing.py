@@ -12,12 +12,13 @@ __all__ = ["ShowsFrames"]
 
 
 class ShowsFrames(ABC):
-    """Base of the live sinks. They take composites, and keep none of the planes they are given."""
+    """Base of the live sinks. They take frames of `kind`, and keep none of the planes they are given."""
 
     kind: SinkKind = "com"
 
     def __init__(self, name: str, codec: str) -> None:
         self.name = name
+        self.reach: dict[str, object] = {}
         self._codec = codec
         self._frames = 0
         self._open = True

@@ -11,6 +11,7 @@ from streammatte.frame import Frame, StreamInfo
 from streammatte.holders import holders
 from streammatte.sinks.i420 import I420Packer
 from streammatte.sinks.loopback import find_device, refusal
+from streammatte.sinks.options import SinkOptions
 from streammatte.sinks.showing import ShowsFrames
 
 __all__ = ["VirtualCameraSink"]
@@ -28,7 +29,7 @@ class VirtualCameraSink(ShowsFrames):
     pyvirtualcam is not installed, SinkError where there is no device, or it is busy, or not ours to write to.
     """
 
-    def __init__(self, place: str, info: StreamInfo) -> None:
+    def __init__(self, place: str, info: StreamInfo, options: SinkOptions = SinkOptions()) -> None:  # noqa: B008 (frozen)
         library = _library()
         device = find_device(place) if _LINUX else place
         self._packer = I420Packer("vcam", info)

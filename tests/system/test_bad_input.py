@@ -47,9 +47,10 @@ class Shell:
             env=os.environ | self.environment,
         )
         assert (done.returncode, done.stdout) == (code, ""), done.stderr
-        assert done.stderr.startswith("streammatte: error: ")
-        assert done.stderr.count("\n") == 1
-        assert words in done.stderr
+        *progress, said = done.stderr.splitlines()
+        assert all(" frames of " in line for line in progress), "on a slow machine"
+        assert said.startswith("streammatte: error: ")
+        assert words in said
         assert [snapshot(place) for place in places] == before
 
 

@@ -23,6 +23,7 @@ from streammatte.live import guard
 from streammatte.live.pipeline import LivePipeline
 from streammatte.meter import RunReport
 from streammatte.ports import SinkKind, SinkReport
+from streammatte.sinks import SinkOptions
 
 SPEC = "pattern:96x64@50?frames={}"
 
@@ -35,6 +36,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
+        self.reach: dict[str, object] = {"url": "kept://here"}
 
     def watched(self) -> bool:
         return True
@@ -59,10 +61,11 @@ def _tiny_is_never_sure(monkeypatch: pytest.MonkeyPatch) -> None:
 def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
     sink = Kept()
 
-    def opens(spec: str, info: StreamInfo) -> Any:
+    def opens(spec: str, info: StreamInfo, options: SinkOptions) -> Any:
         return sink
 
     monkeypatch.setattr(assembly_live, "open_live_sink", opens)
+    monkeypatch.setattr(assembly_live, "live_kind", lambda spec: sink.kind)
     return sink
 
 
@@ -103,16 +106,46 @@ pytestmark = pytest.mark.usefixtures("tiny")
 
 def test_a_file_for_a_live_output_is_read_at_its_pace(kept: Kept) -> None:
     started = time.monotonic()
-    report = live(40).run()
-    assert time.monotonic() - started > 0.7
+    report = live(100).run()
+    assert time.monotonic() - started > 1.9
     assert report.live is not None
-    assert report.frames_in == 40
+    assert report.frames_in == 100
     assert len(kept.frames) > 5
 
 
 def test_a_live_output_needs_a_background(kept: Kept) -> None:
-    with pytest.raises(ConfigError, match="live output needs one"):
+    with pytest.raises(ConfigError, match="--bg: kept needs one"):
         live(bg=None)
+
+
+def test_a_live_output_for_the_subject_alone_needs_none(kept: Kept) -> None:
+    kept.kind = "fgr"
+    live(40, bg=None).run()
+    assert len(kept.frames) > 5
+    assert all(frame.alpha is not None for frame in kept.frames)
+    assert kept.frames[-1].alpha is not None
+    assert kept.frames[-1].alpha.max() == 0, "a card without a subject ends the run"
+
+
+def test_a_background_that_nobody_shows_is_said(kept: Kept) -> None:
+    kept.kind = "fgr"
+    report = live(20).run()
+    assert any("--bg is not used" in note for note in report.fallbacks)
+    kept.kind = "com"
+    assert not any("--bg is not used" in note for note in live(20).run().fallbacks)
+
+
+def test_the_rooms_colours_do_not_travel_beside_the_alpha(kept: Kept) -> None:
+    kept.kind = "fgr"
+    with pytest.raises(ConfigError, match="--fgr: off would send the room's colours"):
+        live(bg=None, fgr="off")
+
+
+def test_how_an_output_is_reached_is_known_to_those_who_control_the_run(kept: Kept) -> None:
+    states: list[Any] = []
+    pipeline = live()
+    steered(pipeline, kept, lambda: states.append(pipeline.controls.state()))  # type: ignore[union-attr]
+    assert states[0]["outputs"]["kept"]["url"] == "kept://here"
 
 
 def test_a_recording_beside_it(kept: Kept, tmp_path: Path) -> None:

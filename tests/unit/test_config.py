@@ -38,6 +38,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "stride": ("4", 4),
     "tta": ('"off"', "off"),
     "to": ('"null"', ("null",)),
+    "listen": ('"0.0.0.0"', "0.0.0.0"),
     "size": ('"1280x720"', "1280x720"),
     "fps": ('"30"', "30"),
     "mirror": ("true", True),

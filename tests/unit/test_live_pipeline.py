@@ -267,14 +267,29 @@ def test_nobody_looking_rests_the_network_and_looking_again_wakes_it() -> None:
     assert not is_card(show.frames[-5])
 
 
+def test_a_run_that_nobody_looks_at_ends_at_once() -> None:
+    show, source = Show(), Call(10_000)
+
+    def gone(seq: int) -> None:
+        show.looked_at = seq < 20
+        if seq == 60:
+            live.stop()
+
+    source._hook = gone
+    live = pipeline(source, Network(), show)
+    report = live.run()
+    assert report.frames_in < 80
+    assert source.closed == 1
+
+
 def test_two_hundred_random_switches_each_show_within_three_frames() -> None:
     dice, show = random.Random(4), Show()
     camera = Mirrored(Call(100_000), mirrored=False)
     live = pipeline(camera, Network(), show)
     late: list[int] = []
 
-    def blue() -> int:
-        return int(show.frames[-1].planes[1][2, 2])
+    def blues(start: int) -> list[int]:
+        return [int(frame.planes[1][2, 2]) for frame in show.frames[start:]]
 
     def switch(number: int) -> None:
         start = len(show.frames)
@@ -285,9 +300,9 @@ def test_two_hundred_random_switches_each_show_within_three_frames() -> None:
         background = SolidBackground((0.1, 0.2, 0.3 + 0.6 * (number % 10) / 10))
         live.change(background=background, paused=False)
         expected = int(background.planes(make_layer(show.frames[-1]))[1][2, 2])
-        while blue() != expected and len(show.frames) < start + 10:
+        while expected not in blues(start) and len(show.frames) < start + 10:
             time.sleep(0.002)
-        late.append(len(show.frames) - start)
+        late.append(([*blues(start), expected]).index(expected) + 1)
 
     def switches() -> None:
         try:

@@ -11,17 +11,18 @@ from streammatte.registry import LIVE_SINKS
 from streammatte.sinks import null
 from streammatte.sinks.live import open_live_sink
 from streammatte.sinks.null import NullSink
+from streammatte.sinks.options import SinkOptions
 
 
 @pytest.mark.parametrize(
     ("spec", "place"), [("null", ""), ("null:", ""), ("null:/dev/video10", "/dev/video10"), ("null:a:b", "a:b")]
 )
 def test_what_follows_the_colon_is_the_place(spec: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    places: list[tuple[str, StreamInfo]] = []
+    places: list[tuple[str, StreamInfo, SinkOptions]] = []
     monkeypatch.setattr(null, "NullSink", lambda *arguments: places.append(arguments))
     info = make_info()
     open_live_sink(spec, info)
-    assert places == [(place, info)]
+    assert places == [(place, info, SinkOptions())]
 
 
 def test_null_counts_and_is_always_watched() -> None:
