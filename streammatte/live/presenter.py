@@ -133,7 +133,7 @@ class Screen(Presenter):
         if isinstance(item, Outcome) and not item.why:
             self._show(item.frames[self.sink.kind])
         elif isinstance(item, Outcome) or self._stale():
-            self._show_card(None if item is None else item.frames.get(self.sink.kind))  # type: ignore[union-attr]
+            self._show_card(item.frames.get(self.sink.kind) if isinstance(item, Outcome) else None)
         if self.slot.over and self.begun:
             self._show_card(None)  # what stays with readers when the run is over
 

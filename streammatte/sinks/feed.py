@@ -16,7 +16,7 @@ import numpy.typing as npt
 from streammatte.handoff import Cancelled, Handoff
 from streammatte.worker import Worker
 
-__all__ = ["FrameFeed"]
+__all__ = ["FrameFeed", "dies_with_us"]
 
 _LARGEST_PIPE = 1 << 20
 """What Linux grants anybody (/proc/sys/fs/pipe-max-size as shipped)."""
@@ -38,7 +38,7 @@ class FrameFeed:
     def __init__(self, command: Sequence[str], picture_bytes: int) -> None:
         """Start the child. Raises OSError where it cannot be started."""
         self._slot: Handoff[Picture] = Handoff(1, "drop_oldest")
-        guard = _dies_with_us()
+        guard = dies_with_us()
         self.guarded = bool(guard)
         """The kernel ends the child where this process is killed."""
         self._command = [*guard, *command]
@@ -133,8 +133,11 @@ def _tells(line: str) -> bool:
     return line.startswith(("ERROR", "WARNING: erroneous"))
 
 
-def _dies_with_us() -> list[str]:
-    """setpriv (util-linux) sets PR_SET_PDEATHSIG and becomes the command; a hook after fork is unsafe with threads."""
+def dies_with_us() -> list[str]:
+    """What goes before a command so that the kernel ends it with this thread; [] where that cannot be had.
+
+    setpriv (util-linux) sets PR_SET_PDEATHSIG and becomes the command; a hook after fork is unsafe with threads.
+    """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 

@@ -1,18 +1,21 @@
-"""The preview's page and stream, for this machine's own browser and for nobody else."""
+"""The preview's page and stream: for this machine's own browser and, where the user asks for it, for the network's."""
 
 from __future__ import annotations
 
 import select
 import socket
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from typing import Any
 
 from streammatte.sinks.broadcast import Broadcast
 
-__all__ = ["LOOPBACK", "PageServer", "Viewer"]
+__all__ = ["PageServer", "Viewer"]
 
-LOOPBACK = "127.0.0.1"
+_STREAMS = ("/stream", "/stream.mjpg")
+"""The second for programs that go by a name's ending."""
 _PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>streammatte preview</title>
 <style>html,body{margin:0;height:100%;background:#111}img{width:100%;height:100%;object-fit:contain}</style>
 <img src="/stream" alt="What the camera shows">
@@ -36,6 +39,11 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, host: str, port: int, viewer: Any) -> None:
+        """Listen. Raises OSError."""
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), viewer)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A viewer's fault is no fault of the run."""
@@ -65,13 +73,12 @@ class Viewer(BaseHTTPRequestHandler):
 
     def _refusal(self) -> HTTPStatus | None:
         """Against DNS rebinding the name asked for must be ours; pictures are for our own page, not for other sites."""
-        port = self.connection.getsockname()[1]
-        if self.headers.get("Host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
+        if not _ours(self.headers.get("Host", ""), *self.connection.getsockname()[:2]):
             return HTTPStatus.FORBIDDEN
-        if self.path not in ("/", "/stream"):
+        if self.path != "/" and self.path not in _STREAMS:
             return HTTPStatus.NOT_FOUND
         foreign = self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
-        return HTTPStatus.FORBIDDEN if foreign and self.path == "/stream" else None
+        return HTTPStatus.FORBIDDEN if foreign and self.path in _STREAMS else None
 
     def _head(self, status: HTTPStatus, kind: str) -> None:
         self.send_response(status)
@@ -105,3 +112,24 @@ class Viewer(BaseHTTPRequestHandler):
         """The viewer has hung up: there is something to read, and it is the end."""
         readable, _, _ = select.select([self.connection], [], [], 0)
         return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+
+
+def _ours(asked: str, address: str, port: int) -> bool:
+    """Whether a request's Host names us, who were reached at `address`.
+
+    Somebody's web site can have its own name lead here (DNS rebinding), and its page would then pass for ours. It
+    cannot do so with an address, which is no name that leads anywhere, nor with localhost. Through loopback only
+    loopback's names are right; through another address any address is, since routers and virtual machines give
+    this machine addresses that it does not know of.
+    """
+    name, _, given = asked.rpartition(":") if not asked.endswith("]") else (asked, "", "")
+    if not name:
+        name, given = asked, ""
+    if given != str(port) and not (port == 80 and not given):  # browsers leave out 80
+        return False
+    if name == "localhost":
+        return True
+    with suppress(ValueError):
+        wanted, reached = ip_address(name.strip("[]")), ip_address(address.partition("%")[0])
+        return wanted == reached if reached.is_loopback else True
+    return False

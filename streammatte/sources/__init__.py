@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from streammatte.ports import Source
+from streammatte.sources.opening import is_network
 from streammatte.sources.options import PICTURE_SUFFIXES, SourceOptions
 
 __all__ = ["PICTURE_SUFFIXES", "SourceOptions", "open_source"]
@@ -16,6 +17,7 @@ _ADAPTERS = {
     "camera": "streammatte.sources.camera:CameraSource",
     "file": "streammatte.sources.file:FileSource",
     "images": "streammatte.sources.images:ImageSource",
+    "network": "streammatte.sources.network:NetworkSource",
     "pattern": "streammatte.sources.pattern:PatternSource",
 }
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -40,6 +42,8 @@ def _kind(spec: str, options: SourceOptions) -> str:
         return "pattern"
     if spec.split(":")[0] in ("camera", "screen"):
         return "camera"
+    if is_network(spec):
+        return "network"
     if options.input_format or spec == "-" or spec.startswith("lavfi:") or _URL.match(spec):
         return "file"
     path = Path(spec)

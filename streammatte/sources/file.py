@@ -16,7 +16,7 @@ from streammatte.sources import probe
 from streammatte.sources.clock import Window
 from streammatte.sources.describe import describe
 from streammatte.sources.once import ReadOnce
-from streammatte.sources.opening import is_live, is_url, open_container
+from streammatte.sources.opening import Stream, is_live, is_url, open_container
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.reader import Faults, Reader
 
@@ -34,13 +34,18 @@ class FileSource(ReadOnce):
 
     info: StreamInfo
 
-    def __init__(self, spec: str, options: SourceOptions = SourceOptions()) -> None:  # noqa: B008 (frozen)
-        """Open `spec`. Raises SourceError, ConfigError."""
+    def __init__(
+        self,
+        spec: str,
+        options: SourceOptions = SourceOptions(),  # noqa: B008 (frozen)
+        stream: Stream | None = None,
+    ) -> None:
+        """Open `spec`, or what `stream` holds in its name. Raises SourceError, ConfigError."""
         super().__init__(spec)
         self._options = options
         self._reader: Reader | None = None
         self._ahead: deque[Frame | Packet] = deque()
-        self._container = open_container(spec, options)
+        self._container = open_container(spec, options, stream)
         try:
             self._prepare()
         except av.FFmpegError as error:
@@ -54,6 +59,11 @@ class FileSource(ReadOnce):
     def notes(self) -> list[str]:
         """What was put right or passed over so far, in words, for the report."""
         return self._faults.notes() + (self._reader.clock.notes() if self._reader else [])
+
+    @property
+    def complete(self) -> bool:
+        """All that `options` want of the input has been given."""
+        return self._reader is not None and self._reader.finished
 
     def close(self) -> None:
         """Release the input."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import av
@@ -14,7 +14,7 @@ import av.container
 from streammatte.errors import ConfigError, SourceError
 from streammatte.sources.options import SourceOptions
 
-__all__ = ["LENIENT", "is_live", "is_url", "open_container", "reason"]
+__all__ = ["LENIENT", "Stream", "is_live", "is_network", "is_url", "listens_rtmp", "open_container", "reason"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "rist", "tcp", "mms", "whep"}
@@ -22,6 +22,29 @@ _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "rist", 
 LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 _OPEN_TIMEOUT_S = 15.0
 _READ_TIMEOUT_S = 30.0
+_SILENT_S = 10.0
+"""A live stream that sends nothing for so long is taken for gone."""
+
+_LOOKED_AT_US = "1000000"
+"""Of a publisher's stream before the first picture is given; FFmpeg would look for 5 s whether sound is to come."""
+
+
+class Stream(Protocol):
+    """A connection that was made before the container is opened, read like a file."""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end."""
+
+
+def is_network(spec: str) -> bool:
+    """`spec` names a live stream by its very scheme."""
+    scheme = _URL.match(spec)
+    return scheme is not None and scheme[1].lower() in _LIVE_SCHEMES
+
+
+def listens_rtmp(spec: str) -> bool:
+    """`rtmp://HOST[:PORT]/APP?listen=1`: a publisher is to come to us."""
+    return spec.startswith("rtmp://") and "listen=1" in urlsplit(spec).query.split("&")
 
 
 def is_url(spec: str) -> bool:
@@ -31,20 +54,18 @@ def is_url(spec: str) -> bool:
 
 def is_live(spec: str, container: av.container.InputContainer) -> bool:
     """Frames come at the clock's pace: a streaming protocol, or HLS and DASH without an end."""
-    scheme = _URL.match(spec)
-    if scheme is None:
-        return False
     endless = container.duration is None and container.format.name.split(",")[0] in ("hls", "dash")
-    return scheme[1].lower() in _LIVE_SCHEMES or endless
+    return is_network(spec) or (is_url(spec) and endless)
 
 
-def open_container(spec: str, options: SourceOptions) -> av.container.InputContainer:
-    """Open a file, URL, `-` (standard input) or `lavfi:GRAPH`. Raises SourceError, ConfigError."""
+def open_container(spec: str, options: SourceOptions, stream: Stream | None = None) -> av.container.InputContainer:
+    """Open a file, URL, `-` (standard input), `lavfi:GRAPH`, or `stream`. Raises SourceError, ConfigError."""
     target, format_, settings = _target(spec, options)
-    timeout = (_OPEN_TIMEOUT_S, _READ_TIMEOUT_S) if is_url(spec) else None
+    if stream is not None:
+        settings["analyzeduration"] = _LOOKED_AT_US
     try:
         opened: av.container.InputContainer = av.open(
-            target, "r", format=format_, options=settings, timeout=timeout, **LENIENT
+            stream or target, "r", format=format_, options=settings, timeout=_timeout(spec, stream), **LENIENT
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(_why_not_open(spec, target, error)) from error
@@ -52,6 +73,13 @@ def open_container(spec: str, options: SourceOptions) -> av.container.InputConta
         opened.close()  # FFmpeg would draw any .txt as a terminal's screen
         raise SourceError(f"{spec}: is text, not a video or picture; give --input-format tty to see it drawn")
     return opened
+
+
+def _timeout(spec: str, stream: Stream | None) -> tuple[float, float] | None:
+    """Seconds for opening and for each reading. A publisher may come as late as it likes."""
+    if stream is not None or listens_rtmp(spec) or not is_url(spec):
+        return None
+    return _OPEN_TIMEOUT_S, _SILENT_S if is_network(spec) else _READ_TIMEOUT_S
 
 
 def _target(spec: str, options: SourceOptions) -> tuple[str, str | None, dict[str, str]]:
@@ -66,6 +94,10 @@ def _target(spec: str, options: SourceOptions) -> tuple[str, str | None, dict[st
         return unquote(urlsplit(spec).path), options.input_format, settings
     if spec.startswith(("rtsp://", "rtsps://")):
         settings["rtsp_transport"] = "tcp"  # lost UDP packets are smeared pictures
+    if listens_rtmp(spec):
+        # The second is of reading and writing alone: a caller that says nothing shall not stand in the way of others.
+        settings |= {"listen": "1", "rw_timeout": f"{_SILENT_S * 1e6:.0f}", "analyzeduration": _LOOKED_AT_US}
+        spec = spec.partition("?")[0]
     # FFmpeg takes "a:b.mp4" for protocol "a" unless told that it is a file
     target = spec if is_url(spec) else f"file:{spec}"
     return target, options.input_format, settings

@@ -88,7 +88,8 @@ class Reader:
         self._reach = self._gap = Fraction(0)
         self._last: Fraction | None = None
         self._waiting = {stream.index for stream in streams.passing if stream.type == "audio"}
-        self._finished = False
+        self.finished = False
+        """The end of the window has been reached."""
         self._packets: Any = container.demux()
         self.events: Generator[Frame | Packet, None, None] = self._run()
 
@@ -107,7 +108,7 @@ class Reader:
                 yield from self._pass(packet)
             if self._over(packet):
                 return
-        if not self._finished:
+        if not self.finished:
             self._check_complete()
 
     def _demuxed(self) -> Iterator[Any]:
@@ -131,13 +132,13 @@ class Reader:
         return packet
 
     def _frames(self, packet: Any) -> Iterator[Frame]:
-        if self._finished or self._drops(packet):
+        if self.finished or self._drops(packet):
             return
         for decoded in self._decode(packet):
             self.decoded += 1
             pts = self.clock.pts(decoded)
             if self._window.after(pts):
-                self._finished = True
+                self.finished = True
                 return
             if not self._window.before(pts):
                 self._check_whole(decoded)
@@ -228,7 +229,7 @@ class Reader:
 
     def _over(self, packet: Any) -> bool:
         """Everything wanted has come: nothing more need be read."""
-        if not self._finished or self._window.end_s is None:
+        if not self.finished or self._window.end_s is None:
             return False
         far = packet.dts is not None and packet.dts * packet.time_base > self._window.end_s + _CLOSING_S
         return far or not self._waiting

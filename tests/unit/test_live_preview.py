@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from streammatte.color import ColorSpec
 from streammatte.errors import ConfigError, SinkError
 from streammatte.frame import Frame
 from streammatte.sinks.broadcast import Broadcast
-from streammatte.sinks.preview import PreviewSink, WindowSink
+from streammatte.sinks.options import SinkOptions
+from streammatte.sinks.preview import PreviewSink, WebSink, WindowSink
+from streammatte.sinks.preview_page import _ours
 
 INFO = make_info(width=320, height=240, color=ColorSpec(6, 1, 1, False))
 FRAMES = make_frames(INFO, "com")
@@ -30,11 +33,11 @@ def sink() -> Iterator[PreviewSink]:
     opened.abort()
 
 
-def port_of(sink: PreviewSink) -> int:
+def port_of(sink: PreviewSink | WebSink) -> int:
     return int(sink.url.rstrip("/").rpartition(":")[2])
 
 
-def get(sink: PreviewSink, path: str = "/", **headers: str) -> http.client.HTTPResponse:
+def get(sink: PreviewSink | WebSink, path: str = "/", **headers: str) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection("127.0.0.1", port_of(sink), timeout=5)
     connection.request("GET", path, headers=headers)
     response = connection.getresponse()
@@ -221,6 +224,120 @@ def test_the_port_may_be_chosen_and_taken(sink: PreviewSink) -> None:
 def test_what_is_no_port(place: str) -> None:
     with pytest.raises(ConfigError, match="is no port"):
         PreviewSink(place, INFO)
+
+
+# at an address of the user's choice
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.bind((host, 0))
+        return int(trial.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_page_at_a_chosen_port(host: str) -> None:
+    port = free_port()
+    sink = WebSink(f"http://{host}:{port}", INFO)
+    assert sink.name == sink.url == f"http://127.0.0.1:{port}/"
+    assert sink.reach == {"url": sink.url}
+    assert sink._server.server_address[0] == "127.0.0.1"
+    assert get(sink).status == 200
+    assert get(sink, Host=f"localhost:{port}").status == 200
+    for other in ("evil.example", "192.0.2.7", "[::1]"):
+        assert get(sink, Host=f"{other}:{port}").status == 403
+    assert sink.finish().codec == "mjpeg"
+
+
+def test_the_page_through_ipv6() -> None:
+    try:
+        port = free_port("::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    sink = WebSink(f"http://[::1]:{port}/", INFO)
+    assert sink.url == f"http://[::1]:{port}/"
+    connection = http.client.HTTPConnection("::1", port, timeout=5)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 200
+    connection.close()
+    sink.abort()
+
+
+def test_beyond_this_machine_addresses_are_ours_and_names_are_not() -> None:
+    port = free_port("0.0.0.0")
+    sink = WebSink(f"http://0.0.0.0:{port}", INFO, SinkOptions(listen="0.0.0.0"))
+    assert sink._server.server_address[0] == "0.0.0.0"
+    assert get(sink).status == 200
+    assert get(sink, Host=f"evil.example:{port}").status == 403
+    sink.abort()
+    for asked, status in {
+        "192.168.1.5:8000": True,
+        "10.0.0.1:8000": True,
+        "[fe80::1]:8000": True,
+        "localhost:8000": True,
+        "192.168.1.5": False,
+        "192.168.1.5:8001": False,
+        "laptop.local:8000": False,
+        "192.168.1.5.evil.example:8000": False,
+        "": False,
+        ":8000": False,
+    }.items():
+        assert _ours(asked, "192.168.1.5", 8000) is status, asked
+    assert _ours("192.168.1.5", "192.168.1.5", 80), "browsers leave out the usual port"
+
+
+@pytest.mark.parametrize(
+    ("host", "listen"), [("0.0.0.0", "127.0.0.1"), ("192.0.2.7", "127.0.0.1"), ("0.0.0.0", "192.0.2.7")]
+)
+def test_others_are_let_in_only_where_it_was_asked_for(host: str, listen: str) -> None:
+    match = rf"http://{host}:8000 would listen beyond this machine; allow it with --listen {host}"
+    with pytest.raises(ConfigError, match=match):
+        WebSink(f"http://{host}:8000", INFO, SinkOptions(listen=listen))
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["http://127.0.0.1", "http://127.0.0.1:0", "http://127.0.0.1:x", "http://:8000", "http://127.0.0.1:8000/path"],
+)
+def test_what_is_no_address_of_a_page(place: str) -> None:
+    with pytest.raises(ConfigError, match="give http://HOST:PORT"):
+        WebSink(place, INFO)
+
+
+def test_a_pages_port_that_is_taken_and_an_address_that_is_not_ours(sink: PreviewSink) -> None:
+    with pytest.raises(SinkError, match=f"http: port {port_of(sink)} cannot be had: .*; use another"):
+        WebSink(f"http://127.0.0.1:{port_of(sink)}", INFO)
+    with pytest.raises(SinkError, match=r"http: 192\.0\.2\.7, port 8000 cannot be had"):
+        WebSink("http://192.0.2.7:8000", INFO, SinkOptions(listen="192.0.2.7"))
+
+
+def test_a_simple_client_sees_the_pictures(sink: PreviewSink) -> None:
+    found: list[np.ndarray] = []
+
+    def look() -> None:
+        with av.open(f"{sink.url}stream.mjpg", timeout=10.0) as container:
+            for frame in container.decode(video=0):
+                found.append(frame.to_ndarray(format="gray"))
+                if len(found) == 3:
+                    return
+
+    client = threading.Thread(target=look)
+    client.start()
+
+    def shown() -> bool:
+        sink.write(flat(126))
+        time.sleep(0.02)
+        return not client.is_alive()
+
+    assert await_true(shown)
+    client.join()
+    assert [picture.shape for picture in found] == [(240, 320)] * 3
+    assert np.abs(found[-1].astype(int) - 128).max() <= 3
+
+
+def test_other_sites_get_no_pictures_under_the_other_name_either(sink: PreviewSink) -> None:
+    assert get(sink, "/stream.mjpg", **{"Sec-Fetch-Site": "cross-site"}).status == 403
 
 
 @pytest.mark.parametrize("opens", [True, False])
