@@ -56,6 +56,12 @@ LIVE_SINKS = {
     "pipewire": Entry("streammatte.sinks.pipewire:PipeWireSink"),
     "preview": Entry("streammatte.sinks.preview:PreviewSink"),
     "window": Entry("streammatte.sinks.preview:WindowSink"),
+    "obs": Entry("streammatte.sinks.obs:ObsSink"),
+    "http": Entry("streammatte.sinks.preview:WebSink"),
+    "srt": Entry("streammatte.sinks.network:NetworkSink"),
+    "rtmp": Entry("streammatte.sinks.network:NetworkSink"),
+    "rtmps": Entry("streammatte.sinks.network:NetworkSink"),
+    "udp": Entry("streammatte.sinks.network:NetworkSink"),
     "null": Entry("streammatte.sinks.null:NullSink"),
 }
 """What `--to` may name. They import their library only when opened."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,23 @@ from streammatte.errors import ConfigError, SinkError
 from streammatte.frame import Packet, StreamInfo
 from streammatte.ports import LiveSink
 from streammatte.registry import LIVE_SINKS
-from streammatte.sinks.live import open_live_sink
+from streammatte.sinks.live import live_kind, open_live_sink
 
-CODECS = {"vcam": "i420", "pipewire": "i420", "preview": "mjpeg", "window": "mjpeg", "null": "none"}
+CODECS = {
+    "vcam": "i420",
+    "pipewire": "i420",
+    "preview": "mjpeg",
+    "window": "mjpeg",
+    "obs": "bgra",
+    "http": "mjpeg",
+    "srt": "h264",
+    "rtmp": "h264",
+    "rtmps": "h264",
+    "udp": "h264",
+    "null": "none",
+}
+UNSEEN = ("preview", "window", "http", "obs", "null")
+"""They pack a picture only where somebody looks."""
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fakes are Linux programs")
 
 
@@ -27,14 +44,52 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fakes are L
 def spec(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """`--to`'s value for each sink, with all it needs in place."""
     name: str = request.param
+    port = free_port()
+    places = {
+        "obs": f"obs:{port}",
+        "http": f"http://127.0.0.1:{port}",
+        "srt": f"srt://127.0.0.1:{port}?mode=listener",
+        "udp": "udp://127.0.0.1:9",
+    }
     if name == "vcam":
         fake_camera(tmp_path, monkeypatch)
     monkeypatch.setattr("webbrowser.open", lambda url: True)
     if name == "pipewire":
         with fake_pipewire(monkeypatch):
             yield name
+    elif name.startswith("rtmp"):
+        monkeypatch.setattr("streammatte.sinks.links.RtmpLink", Taken)
+        yield f"{name}://127.0.0.1:{port}/live/key"
+    elif name == "srt" and not srt_here():
+        pytest.skip("libsrt is not installed")
     else:
-        yield name
+        yield places.get(name, name)
+
+
+class Taken:
+    """In place of an RTMP server: it takes everything."""
+
+    closed = False
+
+    def __init__(self, *given: object) -> None: ...
+    def open(self) -> None: ...
+    def write(self, content: bytes) -> None: ...
+    def check(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def srt_here() -> bool:
+    return any(map(find_library, ("srt-gnutls", "srt-openssl", "srt")))
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def named(spec: str) -> str:
+    return spec.partition(":")[0]
 
 
 @pytest.fixture
@@ -58,12 +113,13 @@ def test_every_sink_is_covered() -> None:
 def test_it_reports_what_it_showed(spec: str, sinks: Any) -> None:
     info = make_info()
     sink = sinks(info)
-    for frame in make_frames(info, "com"):
+    for frame in make_frames(info, sink.kind):
         sink.write(frame)
     report = sink.finish()
-    assert (report.name, report.frames, report.codec, report.av_drift_ms) == (sink.name, 6, CODECS[spec], None)
-    assert sink.kind == "com"
-    assert sink.name.startswith("preview" if spec == "window" else spec)
+    assert (report.name, report.frames, report.codec, report.av_drift_ms) == (sink.name, 6, CODECS[named(spec)], None)
+    assert sink.kind == live_kind(spec) == ("fgr" if spec.startswith("obs") else "com")
+    assert sink.name.startswith("preview" if spec == "window" else named(spec))
+    json.dumps(sink.reach)
     assert "\n" not in "".join(report.notes)
 
 
@@ -79,13 +135,13 @@ def test_it_is_closed_once(sinks: Any) -> None:
     with pytest.raises(SinkError, match="closed"):
         sink.finish()
     with pytest.raises(SinkError, match="closed"):
-        sink.write(make_frames(info, "com")[0])
+        sink.write(make_frames(info, sink.kind)[0])
 
 
 def test_abort_may_come_at_any_time(sinks: Any) -> None:
     info = make_info()
     sink = sinks(info)
-    sink.write(make_frames(info, "com")[0])
+    sink.write(make_frames(info, sink.kind)[0])
     sink.abort()
     sink.abort()
 
@@ -101,14 +157,14 @@ def test_sound_is_ignored(sinks: Any) -> None:
 def test_it_takes_every_picture(sinks: Any, name: str, rotation: int) -> None:
     info = make_info(name, 63, 47, rotation=rotation)
     sink = sinks(info)
-    sink.write(make_frames(info, "com")[0])
+    sink.write(make_frames(info, sink.kind)[0])
     assert sink.finish().frames == 1
 
 
 def test_a_frame_of_another_size_is_refused(spec: str, sinks: Any) -> None:
     sink = sinks(make_info())
-    odd = make_frames(make_info(width=80), "com")[0]
-    if spec in ("preview", "window", "null"):
+    odd = make_frames(make_info(width=80), sink.kind)[0]
+    if named(spec) in UNSEEN:
         sink.write(odd)  # nobody looks
     else:
         with pytest.raises(SinkError, match=r"80x48.*64x48"):
@@ -117,7 +173,8 @@ def test_a_frame_of_another_size_is_refused(spec: str, sinks: Any) -> None:
 
 def test_showing_waits_for_nobody(sinks: Any) -> None:
     info = make_info(width=640, height=480)
-    sink, frame = sinks(info), make_frames(info, "com")[0]
+    sink = sinks(info)
+    frame = make_frames(info, sink.kind)[0]
     start = time.monotonic()
     for _ in range(60):
         sink.write(frame)
@@ -136,5 +193,5 @@ def test_any_thread_may_ask_whether_it_is_watched(sinks: Any) -> None:
 
 
 def test_an_unknown_sink_names_the_known() -> None:
-    with pytest.raises(ConfigError, match="--to: unknown 'vcamera'; one of vcam, pipewire, preview, window, null"):
+    with pytest.raises(ConfigError, match="--to: unknown 'vcamera'; one of vcam, pipewire, preview, window"):
         open_live_sink("vcamera:x", make_info())
