@@ -16,6 +16,7 @@ from streammatte.cli.doctor import doctor
 from streammatte.cli.engines import engines
 from streammatte.cli.memory import keep_large_blocks
 from streammatte.cli.models import models
+from streammatte.cli.obs import obs
 from streammatte.cli.probe import probe
 from streammatte.cli.run import run
 from streammatte.errors import StreammatteError
@@ -43,7 +44,7 @@ def cli() -> None:
     """Real-time video matting: `streammatte INPUT [options]` runs; `streammatte run --help` lists the options."""
 
 
-for _command in (run, demo, devices, ctl, models, engines, probe, doctor, completion):
+for _command in (run, demo, devices, ctl, obs, models, engines, probe, doctor, completion):
     cli.add_command(_command)
 
 
