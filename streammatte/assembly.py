@@ -20,11 +20,13 @@ from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
 from streammatte.sources.devices import cameras, virtual_cameras
 from streammatte.sources.mirrored import Mirrored
 from streammatte.sources.modes import Camera, Mode
+from streammatte.sources.opening import awaits_publisher
 from streammatte.weights.fetch import Progress as PullProgress
 
 __all__ = [
     "Camera",
     "Mode",
+    "awaits_publisher",
     "cameras",
     "matte",
     "open_input",

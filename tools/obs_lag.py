@@ -1,6 +1,6 @@
 """How late OBS shows a picture, and how soon the first: ours beside the bare transport, in one run.
 
-    python tools/obs_lag.py [--size 1280x720] [--pictures 100] [--out JSON]
+    python tools/obs_lag.py [--sizes 640x360 1280x720] [--pictures 100] [--out JSON]
 
 Starts a real OBS on a screen of its own (Debian: obs-studio obs-plugins xvfb libgl1-mesa-dri dbus; extra `obs`). Each
 picture carries its number; a screenshot of the source says which one OBS draws just then. Lag is from when a picture is
@@ -11,6 +11,8 @@ same finished BGRA picture into an accepted socket and nothing else.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import socket
 import statistics
 import sys
@@ -64,7 +66,8 @@ class Bare(ShowsFrames):
         if self._stream is not None:
             picture = av.VideoFrame.from_ndarray(self._packer.pack(frame), format="bgra")
             picture.pts, picture.time_base = round(frame.time * 1000), Fraction(1, 1000)
-            self._container.mux(self._stream.encode(picture))
+            with contextlib.suppress(OSError):  # OBS has let go
+                self._container.mux(self._stream.encode(picture))
 
     def _close(self) -> None:
         self._server.close()
@@ -73,28 +76,28 @@ class Bare(ShowsFrames):
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="640x360")
+    parser.add_argument("--sizes", nargs="+", default=["640x360", "1280x720"], metavar="WxH")
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    width, height = map(int, given.size.split("x"))
     ways: dict[str, dict[str, Any]] = {
         "bare": {"spec": "bare:{}", "format": "nut", "opens": Bare},
         "raw": {"spec": "obs:raw:{}", "format": "nut"},
         "vp9": {"spec": "obs:vp9:{}", "format": "webm"},
     }
-    found = {}
+    found: dict[str, dict[str, Any]] = {size: {} for size in given.sizes}
     with tempfile.TemporaryDirectory() as home, screen() as display:
         studio = Studio(Path(home) / "obs", display)
         studio.start()
         try:
-            for name, way in ways.items():
-                found[name] = _measured(studio, way, (width, height), given.pictures)
-                print(name, found[name], flush=True)
+            for size, (name, way) in itertools.product(given.sizes, ways.items()):
+                width, height = map(int, size.split("x"))
+                found[size][name] = _measured(studio, way, (width, height), given.pictures)
+                print(size, name, found[size][name], flush=True)
             version = studio.ask("GetVersion")["obsVersion"]
         finally:
             studio.kill()
-    keep({"size": given.size, "obs": version, "ways": found, "machine": describe()}, given.out)
+    keep({"obs": version, "pictures": given.pictures, "sizes": found, "machine": describe()}, given.out)
 
 
 def _measured(studio: Studio, way: dict[str, Any], size: tuple[int, int], pictures: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from streammatte.assembly import open_pipeline
+from streammatte.assembly import awaits_publisher, open_pipeline
 from streammatte.cli.keys import keys
 from streammatte.cli.options import chosen, setting_options
 from streammatte.cli.report import check_report_path, is_page, write_report
@@ -41,6 +41,8 @@ def run_pipeline(
 
     `failed` gets the report of a live run that ended with an error, before that is raised.
     """
+    if awaits_publisher(source) and not quiet:
+        click.echo(f"waiting for a stream that is sent to {source.partition('?')[0]}; Ctrl-C ends it", err=True)
     # Two displays cannot share a terminal: the download's ends before the frames' begins.
     with pull_progress(quiet, settings.model) as pulling:
         pipeline = open_pipeline(source, settings, pulling=pulling, inspector=inspector)  # type: ignore[arg-type]

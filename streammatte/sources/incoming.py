@@ -67,11 +67,6 @@ class SrtInputs:
         except (OSError, ValueError) as error:
             raise SourceError(f"{spec}: {str(error).lower()}") from error
 
-    @property
-    def listens(self) -> bool:
-        """Callers come to us."""
-        return self._address.listens
-
     def next(self, over: Callable[[], bool]) -> SrtInput | None:
         """A new connection; None once `over`. Raises SourceError where nobody answers our call."""
         try:

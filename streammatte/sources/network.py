@@ -13,7 +13,7 @@ from streammatte.frame import Frame, Packet, StreamInfo
 from streammatte.sources.file import FileSource
 from streammatte.sources.incoming import SrtInput, SrtInputs, check_rtmp, wake_rtmp
 from streammatte.sources.once import ReadOnce
-from streammatte.sources.opening import listens_rtmp
+from streammatte.sources.opening import awaits_publisher, listens_rtmp
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.resumed import Resumed
 from streammatte.worker import Worker
@@ -51,7 +51,7 @@ class NetworkSource(ReadOnce):
         if listens_rtmp(spec):
             check_rtmp(spec)
         self._inputs = SrtInputs(spec) if spec.startswith("srt://") else None
-        self._awaits = listens_rtmp(spec) or (self._inputs is not None and self._inputs.listens)
+        self._awaits = awaits_publisher(spec)
         try:
             self._source = self._awaited(options) if self._awaits else self._opened(options)
         except BaseException:

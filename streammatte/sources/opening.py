@@ -14,7 +14,17 @@ import av.container
 from streammatte.errors import ConfigError, SourceError
 from streammatte.sources.options import SourceOptions
 
-__all__ = ["LENIENT", "Stream", "is_live", "is_network", "is_url", "listens_rtmp", "open_container", "reason"]
+__all__ = [
+    "LENIENT",
+    "Stream",
+    "awaits_publisher",
+    "is_live",
+    "is_network",
+    "is_url",
+    "listens_rtmp",
+    "open_container",
+    "reason",
+]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "rist", "tcp", "mms", "whep"}
@@ -45,6 +55,11 @@ def is_network(spec: str) -> bool:
 def listens_rtmp(spec: str) -> bool:
     """`rtmp://HOST[:PORT]/APP?listen=1`: a publisher is to come to us."""
     return spec.startswith("rtmp://") and "listen=1" in urlsplit(spec).query.split("&")
+
+
+def awaits_publisher(spec: str) -> bool:
+    """Nothing is called: somebody, such as OBS, is to send to us, whenever that is."""
+    return listens_rtmp(spec) or (spec.startswith("srt://") and "mode=listener" in urlsplit(spec).query.split("&"))
 
 
 def is_url(spec: str) -> bool:

@@ -29,7 +29,6 @@ __all__ = ["PASSWORD", "PROGRAMS", "Studio", "free_port", "missing", "screen", "
 
 PROGRAMS = {"obs": "obs-studio", "Xvfb": "xvfb", "dbus-run-session": "dbus"}
 PASSWORD = "only-for-tests"
-CANVAS = (640, 360)
 _PATIENCE_S = 40.0
 
 
@@ -85,9 +84,16 @@ def screen() -> Iterator[str]:
 class Studio:
     """OBS with settings of its own below `home`; `start` and `kill` may follow each other."""
 
-    def __init__(self, home: Path, display: str, password: str = PASSWORD) -> None:
+    def __init__(
+        self,
+        home: Path,
+        display: str,
+        password: str = PASSWORD,
+        canvas: tuple[int, int] = (640, 360),
+        rate: int = 30,
+    ) -> None:
         self.home, self.port, self.password = home, free_port(), password
-        self._display = display
+        self._display, self._canvas, self._rate = display, canvas, rate
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._configure(home / ".config" / "obs-studio")
@@ -126,10 +132,10 @@ class Studio:
                 }
             )
         )
-        width, height = CANVAS
+        width, height = self._canvas
         (profile / "basic.ini").write_text(
             f"[General]\nName=Untitled\n[Video]\nBaseCX={width}\nBaseCY={height}\nOutputCX={width}\nOutputCY={height}\n"
-            "FPSType=0\nFPSCommon=30\n"
+            f"FPSType=0\nFPSCommon={self._rate}\n"
         )
 
     def start(self) -> None:
@@ -197,9 +203,10 @@ class Studio:
         """It has not ended by itself."""
         return self._process is not None and self._process.poll() is None
 
-    def color_source(self, name: str, abgr: int, size: tuple[int, int] = CANVAS) -> None:
+    def color_source(self, name: str, abgr: int) -> None:
         """A plane of one colour (0xAABBGGRR) in the current scene."""
-        self.create(name, "color_source_v3", {"color": abgr, "width": size[0], "height": size[1]})
+        width, height = self._canvas
+        self.create(name, "color_source_v3", {"color": abgr, "width": width, "height": height})
 
     def picture(self, name: str) -> npt.NDArray[np.uint8] | None:
         """As `screenshot`; None while OBS has no picture of it."""

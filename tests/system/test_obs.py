@@ -7,6 +7,7 @@ minutes. OBS runs on a screen of its own with settings of its own, so the user's
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import statistics
@@ -211,6 +212,7 @@ def test_either_side_may_be_killed_at_any_time(studio: Studio, streaming: Comman
                 now = footprint(streaming.process.pid)
                 assert now[0] <= calm[0] + 8, "file descriptors"
                 assert now[1] <= calm[1] + 4, "threads"
+                assert now[2] <= calm[2] + 64, "MiB"
             else:
                 streaming.end()
                 calm = None
@@ -222,10 +224,11 @@ def test_either_side_may_be_killed_at_any_time(studio: Studio, streaming: Comman
     assert not listening(port)
 
 
-def footprint(pid: int) -> tuple[int, int]:
-    """Open files and threads of a process."""
+def footprint(pid: int) -> tuple[int, int, int]:
+    """Open files, threads and resident MiB of a process."""
     place = Path(f"/proc/{pid}")
-    return len(list((place / "fd").iterdir())), len(list((place / "task").iterdir()))
+    resident = int((place / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+    return len(list((place / "fd").iterdir())), len(list((place / "task").iterdir())), resident
 
 
 def children(pid: int) -> list[str]:

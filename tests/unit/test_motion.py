@@ -178,6 +178,12 @@ def test_they_come_sooner_where_motion_is_lost() -> None:
     assert keys(10, 0.35, lost(None, 0.0, 0.3, 0.0, 0.1, 0.0, 0.3)) == [0, 4]
 
 
+@pytest.mark.parametrize(("rate", "found"), [(30, [0, 14, 28]), (15, [0, 8, 16, 24, 32]), (1, list(range(34)))])
+def test_at_few_frames_a_second_one_comes_every_half_second(rate: int, found: list[int]) -> None:
+    mattes = [replace(matte, time_s=index / rate) for index, matte in enumerate(lost(None, *[0.0] * 33))]
+    assert keys(14, 0.35, mattes) == found
+
+
 def test_a_cut_is_one_and_the_count_begins_there() -> None:
     assert keys(4, 0.35, lost(None, 0.0, 0.3, None, 0.3, 0.0, 0.0, 0.0, 0.0)) == [0, 3, 7]
 

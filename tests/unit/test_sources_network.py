@@ -25,7 +25,7 @@ from streammatte.kernels.host import frame_rgb
 from streammatte.sinks.network import NetworkSink
 from streammatte.sources import network
 from streammatte.sources.network import NetworkSource
-from streammatte.sources.opening import is_network, listens_rtmp
+from streammatte.sources.opening import awaits_publisher, is_network, listens_rtmp
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.resumed import Resumed
 
@@ -261,6 +261,10 @@ def test_which_are_live() -> None:
     assert listens_rtmp("rtmp://127.0.0.1/live?listen=1")
     assert not listens_rtmp("rtmp://127.0.0.1/live?listen=0")
     assert not listens_rtmp("srt://127.0.0.1/live?listen=1")
+    assert awaits_publisher("rtmp://127.0.0.1/live?listen=1")
+    assert awaits_publisher("srt://127.0.0.1:9001?latency=20000&mode=listener")
+    assert not awaits_publisher("srt://127.0.0.1:9001")
+    assert not awaits_publisher("in.mp4")
 
 
 # the one time line
