@@ -30,6 +30,9 @@ NAME = "streammatte"
 KILLS = 50
 SUBJECT = "lavfi:color=c=0x102040:s=640x360:r=30,drawbox=x=200+80*sin(2*t):y=90:w=200:h=270:c=0xf0d0c0:t=fill"
 """Bright before dark, which the network of tiny.py tells apart."""
+BANDS = "lavfi:color=c=0x102040:s=640x360:r=30,drawbox=x=240:w=120:h=360:c=0x808080:t=fill"
+BANDS += ",drawbox=x=360:w=280:h=360:c=0xf0d0c0:t=fill"
+"""Which it takes for 0, for 0.51 (the gray is 126 of 16 to 235) and for 1."""
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,24 @@ def test_alpha_and_colours_arrive_as_they_were_sent(
     for row, color in zip(rows, COLORS, strict=True):
         patch = picture[row - 5 : row + 5, 513:553, :3]
         assert np.abs(patch - coded(color)).max() <= 3, color
+
+
+@pytest.mark.parametrize("codec", ["raw", "vp9"])
+def test_a_running_streammatte_is_set_up_by_one_command(
+    codec: str, studio: Studio, port: int, command: Callable[..., Command]
+) -> None:
+    plain = ("--model", "tiny", "--refine", "none", "--stabilize", "none")
+    with started(command(BANDS, "--to", f"obs:{codec}:{port}", *plain)):
+        until(lambda: listening(port))
+        done(command("obs", "setup"))
+        until(lambda: opaque(studio))
+        time.sleep(1.0)
+        picture = studio.screenshot(NAME).astype(int)
+    middles = {120: (0, None), 300: (130, None), 500: (255, (240, 208, 192))}
+    for column, (alpha, color) in middles.items():
+        patch = picture[100:260, column - 15 : column + 15]
+        assert np.abs(patch[..., 3] - alpha).max() <= 2
+        assert color is None or np.abs(patch[..., :3] - color).max() <= 3
 
 
 @pytest.mark.parametrize("codec", ["raw", "vp9"])

@@ -103,6 +103,21 @@ class _Core:
 
 
 @pytest.mark.parametrize(
+    ("flags", "expected"),
+    [({"sse4_1", "avx"}, False), ({"avx2"}, True), ({"avx2", "avx512_vnni"}, True), (set(), None)],
+)
+def test_int8_is_preferred_where_it_is_faster(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], expected: bool | None
+) -> None:
+    monkeypatch.setattr(subject, "_cpu_flags", lambda: flags)
+    asked: list[int] = []
+    monkeypatch.setattr(subject.cv2, "checkHardwareSupport", lambda feature: not asked.append(feature))
+    found = "int8" in subject.OpenVinoRuntime().precisions()
+    assert found is (True if expected is None else expected)
+    assert asked == ([11] if expected is None else []), "OpenCV is asked where there is no /proc"
+
+
+@pytest.mark.parametrize(
     ("flags", "capabilities", "precision", "hint"),
     [
         ({"avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"}, ["FP32", "BF16", "INT8"], "int8", "f32"),
