@@ -16,7 +16,7 @@ from streammatte.sources import probe
 from streammatte.sources.clock import Window
 from streammatte.sources.describe import describe
 from streammatte.sources.once import ReadOnce
-from streammatte.sources.opening import Stream, is_live, is_url, open_container
+from streammatte.sources.opening import Stream, is_live, is_url, open_container, shown
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.reader import Faults, Reader
 
@@ -41,7 +41,8 @@ class FileSource(ReadOnce):
         stream: Stream | None = None,
     ) -> None:
         """Open `spec`, or what `stream` holds in its name. Raises SourceError, ConfigError."""
-        super().__init__(spec)
+        super().__init__(shown(spec))
+        self._spec = spec
         self._options = options
         self._reader: Reader | None = None
         self._ahead: deque[Frame | Packet] = deque()
@@ -50,7 +51,7 @@ class FileSource(ReadOnce):
             self._prepare()
         except av.FFmpegError as error:
             self.close()
-            raise SourceError(f"{spec}: no decoder for it here ({error.strerror})") from error
+            raise SourceError(f"{self._name}: no decoder for it here ({error.strerror})") from error
         except BaseException:
             self.close()
             raise
@@ -84,7 +85,7 @@ class FileSource(ReadOnce):
             yield event
 
     def _prepare(self) -> None:
-        live = is_live(self._name, self._container)
+        live = is_live(self._spec, self._container)
         self._faults = Faults(self._name, forgiving=self._options.salvage or live)
         self._streams = probe.select_streams(self._name, self._container)
         self._video: Any = self._streams.video
@@ -114,7 +115,7 @@ class FileSource(ReadOnce):
     def _check_size(self) -> None:
         """An index that points beyond the end of the file shows that it was cut, before any work is done."""
         entries = self._video.index_entries
-        if self._options.salvage or self._name == "-" or is_url(self._name) or not len(entries):
+        if self._options.salvage or self._spec == "-" or is_url(self._spec) or not len(entries):
             return
         needed, size = entries[-1].pos + entries[-1].size, self._container.size
         if self._window.end_s is None and 0 < size < needed:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from streammatte.errors import SourceError
+from streammatte.sources.opening import shown
 from streammatte.srt import SrtAddress, SrtConnection, SrtError, SrtListener, connect
 
 __all__ = ["SrtInput", "SrtInputs", "check_rtmp", "wake_rtmp"]
@@ -65,7 +66,7 @@ class SrtInputs:
                 raise ValueError(_HOST_TOO)
             self._listener = SrtListener(self._address) if self._address.listens else None
         except (OSError, ValueError) as error:
-            raise SourceError(f"{spec}: {str(error).lower()}") from error
+            raise SourceError(f"{shown(spec)}: {str(error).lower()}") from error
 
     def next(self, over: Callable[[], bool]) -> SrtInput | None:
         """A new connection; None once `over`. Raises SourceError where nobody answers our call."""
@@ -78,7 +79,7 @@ class SrtInputs:
                 time.sleep(_POLL_S)
         except OSError as error:
             if not over():
-                why = f"{self._spec}: cannot be opened ({str(error).lower()})"
+                why = f"{shown(self._spec)}: cannot be opened ({str(error).lower()})"
                 raise SourceError(f"{why}; check the address and that the stream is running") from error
         return None
 

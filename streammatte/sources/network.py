@@ -13,7 +13,7 @@ from streammatte.frame import Frame, Packet, StreamInfo
 from streammatte.sources.file import FileSource
 from streammatte.sources.incoming import SrtInput, SrtInputs, check_rtmp, wake_rtmp
 from streammatte.sources.once import ReadOnce
-from streammatte.sources.opening import awaits_publisher, listens_rtmp
+from streammatte.sources.opening import awaits_publisher, listens_rtmp, shown
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.resumed import Resumed
 from streammatte.worker import Worker
@@ -38,7 +38,8 @@ class NetworkSource(ReadOnce):
 
     def __init__(self, spec: str, options: SourceOptions = SourceOptions()) -> None:  # noqa: B008 (frozen)
         """Open `spec` and wait for its first picture. Raises SourceError, ConfigError."""
-        super().__init__(spec)
+        super().__init__(shown(spec))
+        self._spec = spec
         self._options = options
         self._ended = threading.Event()
         self._until_s: float | None = None
@@ -108,12 +109,12 @@ class NetworkSource(ReadOnce):
 
     def _open(self, options: SourceOptions) -> FileSource | None:
         if self._inputs is None:
-            return FileSource(self._name, options)
+            return FileSource(self._spec, options)
         self._input = self._inputs.next(self._over)
         if self._input is None:
             return None
         try:
-            return FileSource(self._name, options, self._input)
+            return FileSource(self._spec, options, self._input)
         except BaseException:
             self._input.close()
             raise
@@ -125,7 +126,7 @@ class NetworkSource(ReadOnce):
         if self._inputs is not None:
             self._inputs.close()
         if self._awaits and self._inputs is None:
-            wake_rtmp(self._name)
+            wake_rtmp(self._spec)
 
     # reading
 

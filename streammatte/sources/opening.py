@@ -24,12 +24,15 @@ __all__ = [
     "listens_rtmp",
     "open_container",
     "reason",
+    "shown",
 ]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "rist", "tcp", "mms", "whep"}
 # Titles in old files come in any encoding and are not worth failing for; PyAV 19 is lenient by itself.
 LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+_HIDDEN = "…"
+_SECRET = re.compile(r"([?&](?:passphrase|streamid|pass\w*|pwd|token|key|sig\w*|auth\w*)=)[^&]*", re.IGNORECASE)
 _OPEN_TIMEOUT_S = 15.0
 _READ_TIMEOUT_S = 30.0
 _SILENT_S = 10.0
@@ -62,6 +65,17 @@ def awaits_publisher(spec: str) -> bool:
     return listens_rtmp(spec) or (spec.startswith("srt://") and "mode=listener" in urlsplit(spec).query.split("&"))
 
 
+def shown(spec: str) -> str:
+    """`spec` as it may stand in errors and reports: without passwords and the like."""
+    if not is_url(spec):
+        return spec
+    scheme, _, rest = spec.partition("://")
+    place, slash, path = rest.partition("/")
+    user, at, host = place.rpartition("@")
+    user = f"{user.partition(':')[0]}:{_HIDDEN}" if ":" in user else user
+    return _SECRET.sub(rf"\1{_HIDDEN}", f"{scheme}://{user}{at}{host}{slash}{path}")
+
+
 def is_url(spec: str) -> bool:
     """`spec` names a network stream (or anything else FFmpeg opens by scheme), not a path."""
     return _URL.match(spec) is not None and not spec.startswith("file://")
@@ -83,7 +97,7 @@ def open_container(spec: str, options: SourceOptions, stream: Stream | None = No
             stream or target, "r", format=format_, options=settings, timeout=_timeout(spec, stream), **LENIENT
         )
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(_why_not_open(spec, target, error)) from error
+        raise SourceError(_why_not_open(shown(spec), target, error)) from error
     if opened.format.name == "tty" and options.input_format is None:
         opened.close()  # FFmpeg would draw any .txt as a terminal's screen
         raise SourceError(f"{spec}: is text, not a video or picture; give --input-format tty to see it drawn")

@@ -25,7 +25,7 @@ from streammatte.kernels.host import frame_rgb
 from streammatte.sinks.network import NetworkSink
 from streammatte.sources import network
 from streammatte.sources.network import NetworkSource
-from streammatte.sources.opening import awaits_publisher, is_network, listens_rtmp
+from streammatte.sources.opening import awaits_publisher, is_network, listens_rtmp, shown
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.resumed import Resumed
 
@@ -308,3 +308,24 @@ def test_all_that_frames_keep_to_is_compared(change: dict[str, Any]) -> None:
     resumed.reopened(INFO)
     with pytest.raises(SourceError, match="came back as"):
         resumed.reopened(replace(INFO, **change))
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("rtsp://me:word@door/1", "rtsp://me:…@door/1"),
+        ("rtsp://me@door/1", "rtsp://me@door/1"),
+        ("srt://h:1?mode=listener&passphrase=0123456789&latency=5", "srt://h:1?mode=listener&passphrase=…&latency=5"),
+        ("https://h/a.m3u8?Token=x%20y&b=1", "https://h/a.m3u8?Token=…&b=1"),
+        ("rtmp://h/app?listen=1", "rtmp://h/app?listen=1"),
+        ("a:b@c.mp4", "a:b@c.mp4"),
+    ],
+)
+def test_what_is_secret_is_not_shown(spec: str, said: str) -> None:
+    assert shown(spec) == said
+
+
+def test_errors_keep_passwords() -> None:
+    with pytest.raises(SourceError, match=r"rtsp://me:…@127\.0\.0\.1") as caught:
+        NetworkSource(f"rtsp://me:word@127.0.0.1:{free_port()}/1")
+    assert "word" not in str(caught.value)
