@@ -211,7 +211,7 @@ def test_libraries_stay_in_their_rooms(module: str) -> None:
         assert rooms is None or part_of(module) in rooms, f"{module} imports {library}"
 
 
-PROGRAMS = {"streammatte.sinks.rtmp_child"}
+PROGRAMS = {"streammatte.sinks.streams.rtmp_child"}
 """Run as processes of their own; what they print is for us."""
 
 

@@ -10,11 +10,11 @@ import av
 from streammatte.errors import SinkError
 from streammatte.frame import Frame, StreamInfo
 from streammatte.handoff import Cancelled, Handoff
-from streammatte.sinks.links import Link, Links
-from streammatte.sinks.network_plan import Target, plan_stream
 from streammatte.sinks.options import SinkOptions
 from streammatte.sinks.showing import ShowsFrames
-from streammatte.sinks.streaming import Pictures, Streaming, stream_head
+from streammatte.sinks.streams.links import Link, Links
+from streammatte.sinks.streams.network_plan import Target, plan_stream
+from streammatte.sinks.streams.streaming import Pictures, Streaming, stream_head
 from streammatte.worker import Worker
 
 __all__ = ["NetworkSink"]

@@ -8,9 +8,9 @@ from streammatte.errors import ConfigError, SinkError, first_line
 from streammatte.frame import Frame, StreamInfo
 from streammatte.ports import SinkKind
 from streammatte.sinks.options import LOOPBACK, SinkOptions
-from streammatte.sinks.raw_stream import RawStream
 from streammatte.sinks.showing import ShowsFrames
-from streammatte.sinks.vp9_stream import Vp9Stream
+from streammatte.sinks.streams.raw import RawStream
+from streammatte.sinks.streams.vp9 import Vp9Stream
 
 __all__ = ["ObsSink"]
 

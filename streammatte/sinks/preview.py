@@ -10,10 +10,10 @@ from streammatte.errors import ConfigError, SinkError
 from streammatte.frame import Frame, StreamInfo
 from streammatte.sinks.broadcast import Broadcast
 from streammatte.sinks.i420 import I420Packer
-from streammatte.sinks.listening import check_listening
 from streammatte.sinks.options import LOOPBACK, SinkOptions
 from streammatte.sinks.preview_page import PageServer, Viewer
 from streammatte.sinks.showing import ShowsFrames
+from streammatte.sinks.streams.listening import check_listening
 from streammatte.worker import Worker
 
 __all__ = ["PreviewSink", "WebSink", "WindowSink"]

@@ -58,7 +58,7 @@ def spec(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         with fake_pipewire(monkeypatch):
             yield name
     elif name.startswith("rtmp"):
-        monkeypatch.setattr("streammatte.sinks.links.RtmpLink", Taken)
+        monkeypatch.setattr("streammatte.sinks.streams.links.RtmpLink", Taken)
         yield f"{name}://127.0.0.1:{port}/live/key"
     elif name == "srt" and not srt_here():
         pytest.skip("libsrt is not installed")

@@ -18,12 +18,12 @@ from sink_clips import make_frames, make_info, plane
 
 from streammatte.errors import ConfigError, SinkError
 from streammatte.frame import Frame, StreamInfo
-from streammatte.sinks import clients, vp9_stream
 from streammatte.sinks.bgra import BgraPacker
-from streammatte.sinks.clock import Clock
 from streammatte.sinks.obs import ObsSink
 from streammatte.sinks.options import SinkOptions
-from streammatte.sinks.webm_live import coded_block
+from streammatte.sinks.streams import clients, vp9
+from streammatte.sinks.streams.clock import Clock
+from streammatte.sinks.streams.webm import coded_block
 
 INFO = make_info(width=320, height=240)
 FRAMES = make_frames(INFO, "fgr")
@@ -254,7 +254,7 @@ def test_who_comes_late_begins_with_the_next_picture(codec: str, sinks: Any) -> 
 def test_nothing_is_made_for_nobody(sinks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     monkeypatch.setattr(BgraPacker, "pack", lambda *args: made.append(args))
-    monkeypatch.setattr(vp9_stream, "_Coder", lambda *args: made.append(args))
+    monkeypatch.setattr(vp9, "_Coder", lambda *args: made.append(args))
     for codec in CODECS:
         sink = sinks(codec)
         sink.write(FRAMES[0])
@@ -267,7 +267,7 @@ def test_nothing_is_made_for_nobody(sinks: Any, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("codec", CODECS)
 def test_it_is_made_once_for_all(codec: str, sinks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
-    maker, name = (BgraPacker, "pack") if codec == "raw" else (vp9_stream._Coder, "encode")
+    maker, name = (BgraPacker, "pack") if codec == "raw" else (vp9._Coder, "encode")
     original = getattr(maker, name)
     monkeypatch.setattr(maker, name, lambda *args: made.append(1) or original(*args))
     sink = sinks(codec)
@@ -280,10 +280,10 @@ def test_it_is_made_once_for_all(codec: str, sinks: Any, monkeypatch: pytest.Mon
 
 
 def test_coding_begins_anew_for_the_next_client(sinks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vp9_stream, "_IDLE_S", 0.02)
+    monkeypatch.setattr(vp9, "_IDLE_S", 0.02)
     begun: list[object] = []
-    original = vp9_stream._Coder
-    monkeypatch.setattr(vp9_stream, "_Coder", lambda *args: begun.append(1) or original(*args))
+    original = vp9._Coder
+    monkeypatch.setattr(vp9, "_Coder", lambda *args: begun.append(1) or original(*args))
     sink = sinks("vp9")
     for _ in range(2):
         client = Client(sink)
@@ -307,10 +307,10 @@ def test_who_misses_a_coded_picture_waits_for_a_key() -> None:
         def write(self, piece: bytes) -> None:
             written.append(piece)
 
-    muxer = vp9_stream._WebmMuxer(b"header", Line())  # type: ignore[arg-type]
+    muxer = vp9._WebmMuxer(b"header", Line())  # type: ignore[arg-type]
     for number, key in [(6, False), (7, True), (8, False), (10, False), (11, False), (12, True), (13, False)]:
         content = str(number).encode()
-        muxer.mux(vp9_stream._Coded(number, number * 33, coded_block(content, b"", key), key))
+        muxer.mux(vp9._Coded(number, number * 33, coded_block(content, b"", key), key))
     assert [len(written), written[0]] == [5, b"header"]
     assert [n for n in range(6, 14) if any(b"\x81\0\0\0%d" % n in piece for piece in written)] == [7, 8, 12, 13]
 
@@ -500,7 +500,7 @@ def test_an_encoder_that_fails_is_said(sinks: Any, monkeypatch: pytest.MonkeyPat
     def fails(*args: object) -> None:
         raise ValueError("no such codec\nat all")
 
-    monkeypatch.setattr(vp9_stream, "_Coder", fails)
+    monkeypatch.setattr(vp9, "_Coder", fails)
     sink = sinks("vp9")
     client = Client(sink)
     sink.write(FRAMES[0])

@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from typing import Protocol
 
-from streammatte.sinks.network_plan import Target
-from streammatte.sinks.rtmp import RtmpLink
+from streammatte.sinks.streams.network_plan import Target
+from streammatte.sinks.streams.rtmp import RtmpLink
 from streammatte.srt import DATAGRAM, SrtConnection, SrtListener, connect
 
 __all__ = ["DATAGRAM", "Link", "Links"]

@@ -10,9 +10,9 @@ from streammatte.color import ChromaLocation, ColorSpec
 from streammatte.errors import ConfigError
 from streammatte.frame import PixelFormat, StreamInfo
 from streammatte.sinks.codecs import ENCODERS
-from streammatte.sinks.listening import check_listening
 from streammatte.sinks.options import SinkOptions
 from streammatte.sinks.planning import Plan
+from streammatte.sinks.streams.listening import check_listening
 from streammatte.srt import SrtAddress
 
 __all__ = ["USUAL_RATE", "Target", "plan_stream"]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from streammatte.frame import Frame, StreamInfo
 from streammatte.sinks.bgra import BgraPacker
-from streammatte.sinks.clients import Clients, Wire
-from streammatte.sinks.clock import Clock, now_ms
+from streammatte.sinks.streams.clients import Clients, Wire
+from streammatte.sinks.streams.clock import Clock, now_ms
 
 __all__ = ["RawStream"]
 

@@ -18,12 +18,12 @@ from streammatte.errors import SinkError, first_line
 from streammatte.frame import Frame, StreamInfo
 from streammatte.handoff import Handoff
 from streammatte.sinks.bgra import check_subject, stream_notes
-from streammatte.sinks.clients import Clients, Wire
-from streammatte.sinks.clock import Clock, now_ms
 from streammatte.sinks.frames import FrameWriter, tag
 from streammatte.sinks.options import SinkOptions
 from streammatte.sinks.planning import Plan, plan
-from streammatte.sinks.webm_live import cluster, coded_block, header
+from streammatte.sinks.streams.clients import Clients, Wire
+from streammatte.sinks.streams.clock import Clock, now_ms
+from streammatte.sinks.streams.webm import cluster, coded_block, header
 from streammatte.worker import Worker
 
 __all__ = ["Vp9Stream"]

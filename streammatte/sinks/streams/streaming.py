@@ -16,10 +16,10 @@ from streammatte.errors import ConfigError, first_line
 from streammatte.frame import Frame, StreamInfo
 from streammatte.kernels.host import turn
 from streammatte.sinks.frames import FrameWriter, read_plane, tag
-from streammatte.sinks.links import DATAGRAM, Link
-from streammatte.sinks.network_plan import USUAL_RATE
 from streammatte.sinks.options import SinkOptions
 from streammatte.sinks.planning import Plan
+from streammatte.sinks.streams.links import DATAGRAM, Link
+from streammatte.sinks.streams.network_plan import USUAL_RATE
 
 __all__ = ["Pictures", "Streaming", "stream_head"]
 

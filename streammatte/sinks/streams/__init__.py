@@ -1,0 +1,1 @@
+"""Live streams: who is connected, what they are sent, and how connections are made and made again."""
