@@ -107,7 +107,12 @@ class _Window:
     def __init__(self, start_s: float) -> None:
         self.start_s = start_s
         self.latencies_s: list[float] = []
-        self.dropped = 0
+        self.dropped = self.late = 0
+
+    @property
+    def network_alone(self) -> bool:
+        """No frame was shown, and each for want of a matte: doing less beside the network helps nothing."""
+        return self.late > 0 and self.late == self.dropped and not self.latencies_s
 
     @property
     def p90_s(self) -> float:
@@ -123,7 +128,8 @@ class Governor:
     than 2 % of the frames were lost, or some were while fewer than 97 % of `target_fps` were shown; after one where the
     latency was over twice the target or half of the frames were lost. Up after 10 s with the latency under 70 % of the
     target and no frame lost, but for a single one now and then; after 20, 40, 80, then 160 s to a rung that had to be
-    left again within 160 s of going up to it, at every attempt. `clock` counts seconds and never goes back.
+    left again within 160 s of going up to it, at every attempt. Where no frame is shown for want of a matte, straight
+    down to another model, if there is one. `clock` counts seconds and never goes back.
     """
 
     def __init__(
@@ -134,6 +140,7 @@ class Governor:
         target_fps: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._rungs = rungs
         self._target_s = target_latency_s
         self._target_fps = target_fps
         self._clock = clock
@@ -171,6 +178,13 @@ class Governor:
             if self._listens():
                 self._window.dropped += n
 
+    def late(self) -> None:
+        """A frame was lost because the network had not answered."""
+        with self._busy:
+            if self._listens():
+                self._window.dropped += 1
+                self._window.late += 1
+
     def _listens(self) -> bool:
         """Judge the window if it is full; whether what happens now belongs to the present one."""
         now_s = self._clock()
@@ -192,7 +206,7 @@ class Governor:
             self._easy_since_s = None
             self._windows_over += 1
             if at_once or self._windows_over >= _WINDOWS_OVER:
-                self._step_down(now_s, why)
+                self._step_down(now_s, why, window.network_alone)
             return
         self._windows_over = 0
         if window.dropped > 1 or self._excess > 1 or window.p90_s >= _EASY * self._target_s:
@@ -216,14 +230,23 @@ class Governor:
             return f"{rate:.1f} frames a second and {lost} lost, below {self._target_fps:g}", False
         return "", False
 
-    def _step_down(self, now_s: float, why: str) -> None:
-        if self._rung + 1 == len(self._patience_s):
+    def _step_down(self, now_s: float, why: str, network_alone: bool) -> None:
+        if self._rung + 1 == len(self._rungs):
             return
         failed = now_s - self._went_up_s <= _LONGEST_PATIENCE_S
         longer_s = min(2 * self._patience_s[self._rung], _LONGEST_PATIENCE_S)
         self._patience_s[self._rung] = longer_s if failed else _FIRST_PATIENCE_S
         self._went_up_s = -math.inf
-        self._go(self._rung + 1, now_s, why)
+        below = self._other_model() if network_alone else None
+        if below is not None:  # each attempt to go back is seen as a card: rarely, then
+            self._patience_s[below - 1] = _LONGEST_PATIENCE_S
+        self._go(self._rung + 1 if below is None else below, now_s, why)
+
+    def _other_model(self) -> int | None:
+        """The first rung below with another model."""
+        model = self._rungs[self._rung].model
+        below = range(self._rung + 1, len(self._rungs))
+        return next((index for index in below if self._rungs[index].model != model), None)
 
     def _step_up(self, now_s: float, easy_s: float, p90_s: float) -> None:
         if self._rung == 0 or easy_s < self._patience_s[self._rung - 1]:

@@ -36,7 +36,7 @@ class Steering:
 
     def lost(self) -> None:
         """One frame was not shown because the network was too slow."""
-        self._governor.dropped(1)
+        self._governor.late()
 
     @property
     def steps(self) -> tuple[GovernorStep, ...]:

@@ -23,9 +23,9 @@ RANKS = {"none": 0, "guided": 1, "rembg": 1, "closed-form": 2}
 class Run:
     """A live run by a clock of its own: each second of it is `FPS` frames, some of them lost."""
 
-    def __init__(self, count: int = 6, target_fps: float | None = None) -> None:
+    def __init__(self, target_fps: float | None = None, models: tuple[str | None, ...] = (None,) * 6) -> None:
         self.now_s = 1000.0
-        ladder = [Rung(1 + index, 0.1, "none", 0, None) for index in range(count)]
+        ladder = [Rung(1 + index, 0.1, "none", 0, model) for index, model in enumerate(models)]
         self.governor = Governor(ladder, target_latency_s=TARGET_S, target_fps=target_fps, clock=lambda: self.now_s)
 
     def seconds(self, lasting_s: float, latency_s: float | Callable[[int], float], lost_every: int = 0) -> None:
@@ -154,7 +154,7 @@ def test_lost_frames_are_a_reason_too() -> None:
 @pytest.mark.parametrize(("lost_every", "rung"), [(25, 1), (30, 1), (60, 0), (150, 0)])
 def test_few_lost_frames_count_where_they_keep_coming(lost_every: int, rung: int) -> None:
     """One in 31 is more than 2 % of its second, whether that is how it goes on or not."""
-    run = Run(count=2, target_fps=FPS)
+    run = Run(target_fps=FPS, models=(None,) * 2)
     run.seconds(14, 0.8 * TARGET_S, lost_every=lost_every)
     run.seconds(120, 0.8 * TARGET_S, lost_every=lost_every)
     assert run.governor.rung == rung
@@ -185,11 +185,11 @@ def test_a_rate_is_kept_where_one_is_asked_for() -> None:
 
 
 def test_from_the_last_rung_there_is_nowhere_to_go() -> None:
-    run = Run(count=3)
+    run = Run(models=(None,) * 3)
     run.seconds(60, 5 * TARGET_S, lost_every=2)
     assert run.governor.rung == 2
     assert len(run.governor.steps) == 2
-    run = Run(count=1)
+    run = Run(models=(None,) * 1)
     run.seconds(60, 5 * TARGET_S)
     assert run.governor.steps == []
 
@@ -246,7 +246,7 @@ def test_the_ten_seconds_are_in_one_piece() -> None:
 
 
 def test_a_step_that_had_to_be_taken_back_is_tried_ever_later() -> None:
-    run = Run(count=2)
+    run = Run(models=(None,) * 2)
     run.down()
     waits = []
     for _ in range(7):
@@ -261,7 +261,7 @@ def test_a_step_that_had_to_be_taken_back_is_tried_ever_later() -> None:
 
 
 def test_one_that_held_is_tried_as_soon_again() -> None:
-    run = Run(count=2)
+    run = Run(models=(None,) * 2)
     for _ in range(4):
         run.down()
         run.seconds(12, 0.5 * TARGET_S)
@@ -270,7 +270,7 @@ def test_one_that_held_is_tried_as_soon_again() -> None:
 
 
 def test_patience_is_with_the_rung_that_failed_alone() -> None:
-    run = Run(count=4)
+    run = Run(models=(None,) * 4)
     run.down(3)
     for _ in range(3):  # the second rung is too dear, thrice
         while run.governor.rung > 1:
@@ -282,6 +282,38 @@ def test_patience_is_with_the_rung_that_failed_alone() -> None:
 
 
 # silence, threads
+
+
+def test_a_network_that_never_answers_in_time_gives_way_to_another_at_once() -> None:
+    run = Run(models=(None, None, None, "selfie", "selfie"))
+    for _ in range(60):
+        run.now_s += 1 / FPS
+        run.governor.late()
+    assert [(step.from_rung, step.to_rung) for step in run.governor.steps] == [(0, 3)]
+    run.seconds(100, 0.3 * TARGET_S)
+    assert run.governor.rung == 3, "each attempt to go back is a card that is seen"
+    run.seconds(65, 0.3 * TARGET_S)
+    assert run.governor.rung == 2
+
+
+@pytest.mark.parametrize("models", [(None, None, None), ("selfie", "selfie", "selfie")])
+def test_without_another_model_it_goes_down_step_by_step(models: tuple[str | None, ...]) -> None:
+    run = Run(models=models)
+    for _ in range(60):
+        run.now_s += 1 / FPS
+        run.governor.late()
+    assert run.governor.rung == 1
+
+
+def test_a_frame_that_was_shown_speaks_for_the_network() -> None:
+    run = Run(models=(None, None, "selfie"))
+    for number in range(60):
+        run.now_s += 1 / FPS
+        if number % 10 == 9:
+            run.governor.frame(0.3 * TARGET_S)
+        else:
+            run.governor.late()
+    assert run.governor.rung == 1
 
 
 def test_a_camera_that_was_away_starts_afresh() -> None:
@@ -335,7 +367,7 @@ class Machine:
 
     def __init__(self, costs_s: list[float], jitter: float = 0.0, lag_s: float = 0.01) -> None:
         self.costs_s, self.jitter, self.lag_s = costs_s, jitter, lag_s
-        self.run = Run(count=len(costs_s), target_fps=FPS)
+        self.run = Run(target_fps=FPS, models=(None,) * len(costs_s))
         self._frames = 0
         self._behind = 0.0
 
