@@ -17,10 +17,10 @@ from streammatte.ports import Sink, SinkKind, Source
 from streammatte.quality import quality_of
 from streammatte.sinks import open_sink
 from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
+from streammatte.sources.addresses import awaits_publisher
 from streammatte.sources.devices import cameras, virtual_cameras
 from streammatte.sources.mirrored import Mirrored
 from streammatte.sources.modes import Camera, Mode
-from streammatte.sources.opening import awaits_publisher
 from streammatte.weights.fetch import Progress as PullProgress
 
 __all__ = [

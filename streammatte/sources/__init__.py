@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from streammatte.ports import Source
-from streammatte.sources.opening import is_network
+from streammatte.sources.addresses import is_network
 from streammatte.sources.options import PICTURE_SUFFIXES, SourceOptions
 
 __all__ = ["PICTURE_SUFFIXES", "SourceOptions", "open_source"]

@@ -13,10 +13,11 @@ import av
 from streammatte.errors import SourceError
 from streammatte.frame import Frame, Packet, StreamInfo
 from streammatte.sources import probe
+from streammatte.sources.addresses import is_url, shown
 from streammatte.sources.clock import Window
 from streammatte.sources.describe import describe
 from streammatte.sources.once import ReadOnce
-from streammatte.sources.opening import Stream, is_live, is_url, open_container, shown
+from streammatte.sources.opening import Stream, is_live, open_container
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.reader import Faults, Reader
 

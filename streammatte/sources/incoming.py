@@ -10,7 +10,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from streammatte.errors import SourceError
-from streammatte.sources.opening import shown
+from streammatte.sources.addresses import shown
 from streammatte.srt import SrtAddress, SrtConnection, SrtError, SrtListener, connect
 
 __all__ = ["SrtInput", "SrtInputs", "check_rtmp", "wake_rtmp"]

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from streammatte.errors import SourceError, StreammatteError
 from streammatte.frame import Frame, Packet, StreamInfo
+from streammatte.sources.addresses import awaits_publisher, listens_rtmp, shown
 from streammatte.sources.file import FileSource
 from streammatte.sources.incoming import SrtInput, SrtInputs, check_rtmp, wake_rtmp
 from streammatte.sources.once import ReadOnce
-from streammatte.sources.opening import awaits_publisher, listens_rtmp, shown
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.resumed import Resumed
 from streammatte.worker import Worker

@@ -24,8 +24,8 @@ from streammatte.frame import Frame, Packet
 from streammatte.kernels.host import frame_rgb
 from streammatte.sinks.network import NetworkSink
 from streammatte.sources import network
+from streammatte.sources.addresses import awaits_publisher, is_network, listens_rtmp, shown
 from streammatte.sources.network import NetworkSource
-from streammatte.sources.opening import awaits_publisher, is_network, listens_rtmp, shown
 from streammatte.sources.options import SourceOptions
 from streammatte.sources.resumed import Resumed
 

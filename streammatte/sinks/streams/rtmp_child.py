@@ -12,6 +12,8 @@ from typing import Any
 
 import av
 
+__all__ = ["main"]
+
 _AT_ONCE = {"analyzeduration": "1", "fflags": "nobuffer"}
 
 
