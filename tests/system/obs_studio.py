@@ -29,7 +29,8 @@ __all__ = ["PASSWORD", "PROGRAMS", "Studio", "free_port", "missing", "screen", "
 
 PROGRAMS = {"obs": "obs-studio", "Xvfb": "xvfb", "dbus-run-session": "dbus"}
 PASSWORD = "only-for-tests"
-_PATIENCE_S = 40.0
+_PATIENCE_S = 120.0
+"""A first run compiles its loops, on a machine that may be busy."""
 
 
 T = TypeVar("T")
