@@ -141,7 +141,7 @@ def _color(
         for x in range(starts[i], starts[i + 1]):
             t = share[x]
             near = x >> log2_w
-            beside = min(near + (x & log2_w), last)
+            beside = min(near + (1 if x & log2_w else 0), last)
             u = np.float32(first[near]) + np.float32(first[beside])
             v = np.float32(second[near]) + np.float32(second[beside])
             value = d + t * dd + (a + t * da) * np.float32(luma[x]) + (b + t * db) * u + (c + t * dc) * v

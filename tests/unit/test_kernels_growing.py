@@ -11,7 +11,8 @@ from scenes import Float, disc, make_frame
 from streammatte.frame import Frame
 from streammatte.kernels.growing import grow
 
-FORMATS = ["yuv420p", "yuv422p", "yuv444p", "gbrp", "gray", "yuv420p10le", "yuv444p10le", "gray10le", "yuv444p16le"]
+FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv411p", "yuv410p", "gbrp", "gray"]
+FORMATS += ["yuv420p10le", "yuv444p10le", "gray10le", "yuv444p16le"]
 SIZES = [((40, 24), (160, 96)), ((40, 24), (97, 61)), ((64, 48), (64, 48)), ((40, 24), (30, 18)), ((1, 1), (20, 12))]
 """Of the coefficients, and of the frame."""
 
@@ -22,16 +23,15 @@ def interpolated(small: Float, size: tuple[int, int]) -> Float:
 
 
 def full_size(frame: Frame, index: int) -> npt.NDArray[np.float64]:
-    """Samples of a plane for every luma pixel: rows repeated, columns halfway between their neighbours."""
+    """Samples of a plane for every luma pixel: rows repeated; the right half of a sample's columns between two."""
     plane = frame.planes[index].astype(np.float64)
     if index == 0 or frame.format.model != "yuv":
         return plane
-    if frame.format.log2_chroma_w:
-        beside = np.pad(plane, ((0, 0), (0, 1)), "edge")[:, 1:]
-        plane = np.stack([plane, (plane + beside) / 2], axis=-1).reshape(plane.shape[0], -1)
-    if frame.format.log2_chroma_h:
-        plane = plane.repeat(2, axis=0)
-    return plane[: frame.height, : frame.width]
+    columns, step = np.arange(frame.width), 1 << frame.format.log2_chroma_w
+    near = columns // step
+    beside = np.minimum(near + (columns % step >= (step + 1) // 2) * (step > 1), plane.shape[1] - 1)
+    plane = (plane[:, near] + plane[:, beside]) / 2
+    return plane.repeat(1 << frame.format.log2_chroma_h, axis=0)[: frame.height]
 
 
 def plainly(coefficients: Float, frame: Frame) -> npt.NDArray[np.float64]:
