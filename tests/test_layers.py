@@ -107,6 +107,7 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
     "pyvirtualcam": {"sinks"},
     "obsws_python": {"obs"},
     "websocket": {"obs"},
+    "torch": {"kernels", "networks", "exporting"},
     "webcolors": {"parts"},
     "click": {"cli"},
     "rich": {"cli"},
