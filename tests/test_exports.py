@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import ast
 from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 import pytest
 from test_layers import MODULES, tree_of
 
-WITH_NAMES = [module for module in MODULES if module != "streammatte.__main__"]
+OF_TORCH = ("streammatte.kernels.torch", "streammatte.networks.")
+WITHOUT_TORCH = ("streammatte.kernels.torch", "streammatte.networks.patches")
+"""Can be imported where torch, an extra, is not installed."""
+
+
+def with_names(module: str) -> Any:
+    """The module as a test's parameter, skipped where torch is needed and not there."""
+    needed = module.startswith(OF_TORCH) and module not in WITHOUT_TORCH and find_spec("torch") is None
+    return pytest.param(module, marks=pytest.mark.skipif(needed, reason="pip install 'streammatte[torch]'"))
+
+
+WITH_NAMES = [with_names(module) for module in MODULES if module != "streammatte.__main__"]
 
 
 def sort_key(name: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@
          compositors arithmetics weights quantization obs                                    rooms, of adapters
       <- compositor parity int8 loading inventory matter inspector report quality inference
          composing reporting pipeline live                                                   stages
-      <- assembly assembly_live parts calibrating                                            assembly
+      <- assembly assembly_live parts calibrating exporting                                  assembly
       <- cli                                                                                 cli
 
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
@@ -84,7 +84,7 @@ STAGES = {
     "pipeline",
     "live",
 }
-TOP = {"assembly", "assembly_live", "parts", "calibrating", "", "cli", "__main__"}
+TOP = {"assembly", "assembly_live", "parts", "calibrating", "exporting", "", "cli", "__main__"}
 """\"\" is the package's own __init__; __main__ is the command line under another name."""
 ROOMS_OF_STAGES = {
     "matter": {"weights"},
@@ -108,6 +108,8 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
     "obsws_python": {"obs"},
     "websocket": {"obs"},
     "torch": {"kernels", "networks", "exporting"},
+    "safetensors": {"networks"},
+    "onnxscript": {"exporting"},
     "webcolors": {"parts"},
     "click": {"cli"},
     "rich": {"cli"},
@@ -132,8 +134,9 @@ def allowed(part: str) -> set[str]:
         "assembly_live": below | STAGES | ROOMS | {"parts"},
         "assembly": everything | ROOMS | {"parts", "assembly_live"},
         "calibrating": everything | ROOMS,
+        "exporting": below | ROOMS,
         "": everything,
-        "cli": everything | {"calibrating", "", "weights", "obs"},
+        "cli": everything | {"calibrating", "exporting", "", "weights", "obs"},
         "__main__": {"cli"},
     }
     return top[part]

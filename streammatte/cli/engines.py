@@ -1,4 +1,4 @@
-"""`streammatte engines list|build|remove`: what is built in the cache, ahead of the first run or on one's own video."""
+"""`streammatte engines list|build|remove|export`: what is built in the cache, or written beside it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from streammatte.assembly import streams_for
 from streammatte.calibrating import calibrate
 from streammatte.catalog import Model
 from streammatte.catalog import model as model_named
+from streammatte.cli.export import export_network
 from streammatte.cli.screen import frame_progress, pull_progress, say
 from streammatte.config import Settings
 from streammatte.errors import ConfigError, SinkError
@@ -34,7 +35,10 @@ _CHOICES = {item.name: click.Choice(item.metadata.get("choices", ())) for item i
 
 @click.group()
 def engines() -> None:
-    """List, build and remove engines: models compiled for this machine."""
+    """List, build and remove engines: models compiled for this machine; export networks."""
+
+
+engines.add_command(export_network)
 
 
 @engines.command("list")

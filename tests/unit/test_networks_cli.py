@@ -1,0 +1,109 @@
+"""`streammatte engines export`."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from streammatte.cli.engines import engines
+from streammatte.errors import ConfigError, ModelError, SinkError
+
+
+def run(*args: str) -> list[str]:
+    result = CliRunner().invoke(engines, ["export", *args], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
+
+
+@pytest.mark.export
+def test_random_weights_of_u2netp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
+    pytest.importorskip("onnxscript", reason="pip install 'streammatte[torch]'")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'streammatte[onnxruntime]'")
+    from streammatte.networks import build
+
+    monkeypatch.chdir(tmp_path)
+    (line,) = run("u2netp", "--random", "--size", "96x64")
+    path = tmp_path / "u2netp-96x64-f32.onnx"
+    assert line.startswith("wrote    u2netp-96x64-f32.onnx  (4.")
+    assert line.endswith(f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()})")
+    torch.manual_seed(0)
+    rgb = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        wanted = build("u2netp")(rgb).numpy()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert np.abs(session.run(["alpha"], {"rgb": rgb.numpy()})[0] - wanted).max() <= 1e-4
+
+
+def test_what_is_exported_and_where_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
+    pytest.importorskip("onnxscript", reason="pip install 'streammatte[torch]'")
+    from streammatte.networks import build
+
+    def written(network: Any, *, width: int, height: int, precision: str) -> bytes:
+        same = all(torch.equal(network.state_dict()[name], each) for name, each in state.items())
+        return f"{width} {height} {precision} {same}".encode()
+
+    monkeypatch.setattr("streammatte.networks.export.to_onnx", written)
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(7)
+    state = build("u2netp").state_dict()
+    torch.save(state, "u2netp.pth")
+    assert run("u2netp", "--weights", "u2netp.pth", "-q") == []
+    assert Path("u2netp-320x320-f32.onnx").read_text(encoding="utf-8") == "320 320 f32 True"
+    asked = ("u2netp", "--random", "--size", "96x64", "--precision", "fp16", "-o", "out.onnx")
+    (line,) = run(*asked)
+    assert line == f"wrote    out.onnx  (0.0 MiB, sha256 {hashlib.sha256(b'96 64 fp16 False').hexdigest()})"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.onnx", "u2netp-320x320-f32.onnx", "u2netp.pth"]
+    with pytest.raises(SinkError, match="exists already"):
+        run(*asked)
+    run(*asked, "--force")
+
+
+def test_weights_that_do_not_fit_leave_nothing(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
+    pytest.importorskip("onnxscript", reason="pip install 'streammatte[torch]'")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "a.pth")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ModelError, match=r"a\.pth: weights of another network: stage1\..* is missing"):
+        run("u2net", "--weights", str(tmp_path / "a.pth"), "-o", str(tmp_path / "out" / "u2net.onnx"))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (("u2net",), "give --weights FILE, or --random"),
+        (("u2net", "--random", "--weights", "a.pth"), "give --weights FILE, or --random"),
+        (("u2net", "--random", "--size", "320"), "--size: '320': expected WIDTHxHEIGHT"),
+        (("u2net", "--random", "--size", "320x300"), "--size: 320x300: width and height must be multiples of 32"),
+        (("u2net", "--random", "--size", "0x320"), "--size: 0x320"),
+        (("u2net", "--random", "--patches", "planes"), "--patches: is about birefnet, not u2net"),
+        (("birefnet:swin_v1_t", "--weights", "a.pth"), "--patches: say which order"),
+    ],
+)
+def test_flags_that_make_no_sense(args: tuple[str, ...], complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run(*args)
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_network() -> None:
+    with pytest.raises(ModelError, match="isnet: no such network; one of u2net, u2netp, birefnet:swin_v1_t, "):
+        run("isnet", "--random")
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnxscript"])
+def test_without_torch(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    remedy = rf"needs {missing}, which is not installed: pip install 'streammatte\[torch\]'"
+    with pytest.raises(ConfigError, match=remedy):
+        run("u2net", "--random", "-o", str(tmp_path / "u2net.onnx"))
+    assert list(tmp_path.iterdir()) == []
