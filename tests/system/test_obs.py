@@ -13,9 +13,11 @@ import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from obs_stream import COLORS, SIZE, Command, Sender, listening, number_in, patches, started
@@ -302,6 +304,49 @@ def test_obs_that_does_not_run_is_one_line(studio: Studio, command: Callable[...
     assert code != 0
     assert err.startswith("streammatte: error: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "srt"])
+def test_what_obs_streams_is_an_input(
+    scheme: str, studio: Studio, command: Callable[..., Command], port: int, tmp_path: Path
+) -> None:
+    """Started, stopped and started again: the run goes on, in the colours that OBS shows."""
+    if scheme == "srt" and not any(map(find_library, ("srt-gnutls", "srt-openssl", "srt"))):
+        pytest.skip("libsrt is not installed")
+    here = f"rtmp://127.0.0.1:{port}/live"
+    spec = f"{here}?listen=1" if scheme == "rtmp" else f"srt://127.0.0.1:{port}?mode=listener"
+    server = here if scheme == "rtmp" else f"srt://127.0.0.1:{port}"
+    studio.create("bright", "color_source_v3", {"color": 0xFF_C0_D0_F0, "width": 320, "height": 360})
+    service = {"server": server, "key": "any"}
+    studio.ask("SetStreamServiceSettings", streamServiceType="rtmp_custom", streamServiceSettings=service)
+    film = tmp_path / "film.mkv"
+    receiving = command(
+        spec, "--to", "null", "-o", str(film), "--bg", "#102040", "--model", "tiny", "--quality", "fast"
+    )
+
+    def frames() -> int:
+        code, out, _ = command("ctl", "state", "--json").run()
+        return 0 if code else int(json.loads(out)["frames"])
+
+    with started(receiving):
+        before = 0
+        for _ in range(2):
+            if scheme == "rtmp":
+                until(lambda: listening(port))
+            time.sleep(2.0)
+            studio.ask("StartStream")
+            until(lambda at=before: frames() > at + 40)
+            studio.ask("StopStream")
+            until(lambda: not studio.ask("GetStreamStatus")["outputActive"])
+            before = frames()
+        done(command("ctl", "stop"))
+        assert receiving.process is not None
+        receiving.process.wait(30)
+    with av.open(str(film)) as container:
+        *_, last = container.decode(video=0)
+        picture = last.to_ndarray(format="rgb24").astype(int)
+    assert np.abs(picture[180, 60:200] - (240, 208, 192)).max() <= 6
+    assert np.abs(picture[180, 440:600] - (16, 32, 64)).max() <= 6
 
 
 def test_what_a_run_serves_is_in_its_state(streaming: Command, command: Any, studio: Studio, port: int) -> None:
