@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,8 +82,8 @@ def _checked(architecture: str, size: tuple[int, int]) -> tuple[str, str]:
 
 def _check_torch() -> None:
     try:
-        import onnxscript  # noqa: F401
-        import torch  # noqa: F401
+        for library in ("torch", "onnxscript"):
+            import_module(library)
     except ModuleNotFoundError as error:
         remedy = "pip install 'streammatte[torch]'"
         raise ConfigError("engines export", f"needs {error.name}, which is not installed: {remedy}") from error

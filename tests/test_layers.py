@@ -109,7 +109,6 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
     "websocket": {"obs"},
     "torch": {"kernels", "networks", "exporting"},
     "safetensors": {"networks"},
-    "onnxscript": {"exporting"},
     "webcolors": {"parts"},
     "click": {"cli"},
     "rich": {"cli"},
