@@ -30,8 +30,9 @@ from machine import describe
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "system")]
 
+from loopback import free_port  # noqa: E402
 from obs_stream import Sender, number_in, patches  # noqa: E402
-from obs_studio import Studio, free_port, screen, until  # noqa: E402
+from obs_studio import Studio, screen, until  # noqa: E402
 
 from streammatte.frame import Frame, StreamInfo  # noqa: E402
 from streammatte.sinks.bgra import BgraPacker  # noqa: E402

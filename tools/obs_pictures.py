@@ -25,8 +25,9 @@ import numpy as np
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "system")]
 
+from loopback import free_port  # noqa: E402
 from obs_stream import listening  # noqa: E402
-from obs_studio import Studio, free_port, screen, until  # noqa: E402
+from obs_studio import Studio, screen, until  # noqa: E402
 
 import streammatte  # noqa: E402
 

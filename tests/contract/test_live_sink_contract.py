@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
 import pytest
 from live_fakes import fake_camera, fake_pipewire
+from loopback import HAS_SRT, free_port
 from sink_clips import make_frames, make_info
 
 from streammatte.errors import ConfigError, SinkError
@@ -60,7 +59,7 @@ def spec(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     elif name.startswith("rtmp"):
         monkeypatch.setattr("streammatte.sinks.streams.links.RtmpLink", Taken)
         yield f"{name}://127.0.0.1:{port}/live/key"
-    elif name == "srt" and not srt_here():
+    elif name == "srt" and not HAS_SRT:
         pytest.skip("libsrt is not installed")
     else:
         yield places.get(name, name)
@@ -76,16 +75,6 @@ class Taken:
     def write(self, content: bytes) -> None: ...
     def check(self) -> None: ...
     def close(self) -> None: ...
-
-
-def srt_here() -> bool:
-    return any(map(find_library, ("srt-gnutls", "srt-openssl", "srt")))
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def named(spec: str) -> str:

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -21,11 +20,12 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 import numpy.typing as npt
+from loopback import free_port
 
 from streammatte.errors import StreammatteError
 from streammatte.obs.connection import Connection, Refused, connect
 
-__all__ = ["PASSWORD", "PROGRAMS", "Studio", "free_port", "missing", "screen", "until"]
+__all__ = ["PASSWORD", "PROGRAMS", "Studio", "missing", "screen", "until"]
 
 PROGRAMS = {"obs": "obs-studio", "Xvfb": "xvfb", "dbus-run-session": "dbus"}
 PASSWORD = "only-for-tests"
@@ -39,13 +39,6 @@ T = TypeVar("T")
 def missing() -> list[str]:
     """Debian packages to install."""
     return sorted(package for program, package in PROGRAMS.items() if shutil.which(program) is None)
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody has."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def until(answer: Callable[[], T], timeout_s: float = _PATIENCE_S, every_s: float = 0.02) -> T:

@@ -13,15 +13,15 @@ import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from loopback import HAS_SRT, free_port
 from obs_stream import COLORS, SIZE, Command, Sender, listening, number_in, patches, started
-from obs_studio import Studio, free_port, missing, screen, until
+from obs_studio import Studio, missing, screen, until
 from scenes import BT709, make_frame
 
 from streammatte.kernels.host import frame_rgb
@@ -311,7 +311,7 @@ def test_what_obs_streams_is_an_input(
     scheme: str, studio: Studio, command: Callable[..., Command], port: int, tmp_path: Path
 ) -> None:
     """Started, stopped and started again: the run goes on, in the colours that OBS shows."""
-    if scheme == "srt" and not any(map(find_library, ("srt-gnutls", "srt-openssl", "srt"))):
+    if scheme == "srt" and not HAS_SRT:
         pytest.skip("libsrt is not installed")
     here = f"rtmp://127.0.0.1:{port}/live"
     spec = f"{here}?listen=1" if scheme == "rtmp" else f"srt://127.0.0.1:{port}?mode=listener"

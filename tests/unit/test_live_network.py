@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from ctypes.util import find_library
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from loopback import HAS_SRT, free_port
 from sink_clips import make_frames, make_info
 
 from streammatte.color import ColorSpec
@@ -32,9 +32,7 @@ from streammatte.srt import SrtAddress, SrtError, SrtListener, connect
 
 INFO = make_info(width=320, height=240)
 FRAMES = make_frames(INFO, "com")
-srt_here = pytest.mark.skipif(
-    not any(map(find_library, ("srt-gnutls", "srt-openssl", "srt"))), reason="libsrt is not installed"
-)
+srt_here = pytest.mark.skipif(not HAS_SRT, reason="libsrt is not installed")
 
 
 @pytest.fixture(autouse=True)
@@ -54,12 +52,6 @@ def sinks() -> Iterator[Callable[..., NetworkSink]]:
     for sink in opened:
         sink.abort()
         assert sink._sending.ended.is_set()
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(type=kind) as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def await_true(what: Callable[[], object]) -> bool:

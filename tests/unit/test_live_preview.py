@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from loopback import free_port
 from sink_clips import make_frames, make_info
 
 from streammatte.color import ColorSpec
@@ -229,13 +230,6 @@ def test_what_is_no_port(place: str) -> None:
 # at an address of the user's choice
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as trial:
-        trial.bind((host, 0))
-        return int(trial.getsockname()[1])
-
-
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_the_page_at_a_chosen_port(host: str) -> None:
     port = free_port()
@@ -252,7 +246,7 @@ def test_the_page_at_a_chosen_port(host: str) -> None:
 
 def test_the_page_through_ipv6() -> None:
     try:
-        port = free_port("::1")
+        port = free_port(host="::1")
     except OSError:
         pytest.skip("no IPv6 here")
     sink = WebSink(f"http://[::1]:{port}/", INFO)
@@ -265,7 +259,7 @@ def test_the_page_through_ipv6() -> None:
 
 
 def test_beyond_this_machine_addresses_are_ours_and_names_are_not() -> None:
-    port = free_port("0.0.0.0")
+    port = free_port(host="0.0.0.0")
     sink = WebSink(f"http://0.0.0.0:{port}", INFO, SinkOptions(listen="0.0.0.0"))
     assert sink._server.server_address[0] == "0.0.0.0"
     assert get(sink).status == 200

@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from ctypes.util import find_library
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loopback import HAS_SRT, free_port
 from scenes import make_frame
 from sink_clips import make_frames, make_info
 
@@ -33,20 +33,12 @@ INFO = make_info(width=160, height=120)
 _LASTS_S = 1.5
 """FFmpeg looks at a stream for a second before it says what it is."""
 FRAME = make_frames(INFO, "com")[0]
-srt_here = pytest.mark.skipif(
-    not any(map(find_library, ("srt-gnutls", "srt-openssl", "srt"))), reason="libsrt is not installed"
-)
+srt_here = pytest.mark.skipif(not HAS_SRT, reason="libsrt is not installed")
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "_AGAIN_S", 0.1)
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(type=kind) as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 class Publisher:

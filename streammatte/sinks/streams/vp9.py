@@ -17,6 +17,7 @@ from av.video.frame import PictureType
 from streammatte.errors import SinkError, first_line
 from streammatte.frame import Frame, StreamInfo
 from streammatte.handoff import Handoff
+from streammatte.kernels.host import turn
 from streammatte.sinks.bgra import check_subject, stream_notes
 from streammatte.sinks.frames import FrameWriter, tag
 from streammatte.sinks.options import SinkOptions
@@ -176,7 +177,7 @@ def _turned(picture: av.VideoFrame, degrees: int) -> av.VideoFrame:
     size = (picture.width, picture.height) if degrees == 180 else (picture.height, picture.width)
     upright = av.VideoFrame(*size, picture.format.name)
     for given, target in zip(picture.planes, upright.planes, strict=True):
-        _samples(target)[:] = np.rot90(_samples(given), degrees // 90)
+        _samples(target)[:] = turn(_samples(given), degrees)
     return upright
 
 
