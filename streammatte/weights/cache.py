@@ -8,21 +8,28 @@ without hashing it again; `verify` hashes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from platformdirs import user_cache_dir
-
 from streammatte.catalog import Model
 from streammatte.errors import ModelError
-from streammatte.weights.tflite_onnx import CONVERTER
+from streammatte.weights.checking import (
+    CACHE_VARIABLE,
+    cache_dir,
+    complaint,
+    first_pull,
+    now,
+    remember_first,
+    sha256_of,
+    weights_dir,
+    write_json,
+)
+from streammatte.weights.converting import converter
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -39,7 +46,6 @@ __all__ = [
     "weights_dir",
 ]
 
-CACHE_VARIABLE = "STREAMMATTE_CACHE"
 _BY_HAND = "put there by hand"
 
 
@@ -55,81 +61,83 @@ class Weights:
     """Where it came from, in words."""
 
 
-def cache_dir() -> Path:
-    """STREAMMATTE_CACHE where it is set, else the platform's folder for caches."""
-    return Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("streammatte", appauthor=False)).expanduser()
-
-
-def weights_dir() -> Path:
-    """Where weights lie in the cache; it need not exist yet."""
-    return cache_dir() / "weights"
-
-
 def onnx_path(model: Model) -> Path:
     """Where the model's ONNX file is, or will be."""
-    return weights_dir() / f"{model.name}.onnx"
+    return model.file or weights_dir() / f"{model.name}.onnx"
 
 
 def source_path(model: Model) -> Path:
     """Where a user may put the file as the sources hold it, to be used in place of a download."""
-    return weights_dir() / f"{model.name}.{model.format}"
-
-
-def sha256_of(path: Path) -> str:
-    """The file's sha256 in hex."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    extra = ".source" if model.source_suffix == ".onnx" and converter(model) else ""
+    return weights_dir() / f"{model.name}{extra}{model.source_suffix}"
 
 
 def locate(model: Model) -> Weights | None:
     """The model's weights if the cache has them, else None. Needs no right to write."""
-    path, sidecar = onnx_path(model), _sidecar(model)
+    path = onnx_path(model)
     if not path.is_file():
         return None
+    if model.file:
+        return Weights(path, model.sha256, str(path))
+    sidecar = _sidecar(model)
     stat = path.stat()
     if sidecar and (sidecar["size_bytes"], sidecar["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns):
         return Weights(path, sidecar["sha256"], sidecar["source"])
-    if not sidecar and (model.format != "onnx" or stat.st_size != model.size_bytes):
+    if not sidecar and (converter(model) or model.size_bytes not in (None, stat.st_size)):
         return None
-    expected = sidecar["sha256"] if sidecar else model.sha256
-    if sha256_of(path) != expected:
+    actual = sha256_of(path)
+    if actual != sidecar["sha256"] if sidecar else complaint(model, path, actual):
         return None
-    weights = Weights(path, expected, sidecar["source"] if sidecar else _BY_HAND)
+    weights = Weights(path, actual, sidecar["source"] if sidecar else _BY_HAND)
     with contextlib.suppress(OSError):  # a cache that can only be read is as good
-        _write_sidecar(model, weights)
+        _write_sidecar(model, weights, sidecar["source_sha256"] if sidecar else actual)
     return weights
 
 
 def verify(model: Model) -> Weights:
-    """The model's weights, hashed. Raises ModelError where absent or wrong; wrong ones are deleted."""
+    """The model's weights, hashed. Raises ModelError where absent or wrong; wrong ones are deleted from the cache."""
+    if model.file:
+        return _verified(model, model.file)
     path, sidecar = onnx_path(model), _sidecar(model)
     pull = f"run `streammatte models pull {model.name}`"
     if not path.is_file():
         raise ModelError(f"{model.name}: not in the cache ({path}): {pull}")
-    if sidecar is None and model.format != "onnx":
-        raise ModelError(f"{model.name}: {path} has no valid {path.stem}.json to verify it against: {pull}")
-    expected = model.sha256 if model.format == "onnx" or sidecar is None else sidecar["sha256"]
     actual = sha256_of(path)
-    if actual != expected:
+    if not converter(model):
+        wrong = complaint(model, path, actual)
+    elif sidecar is None:
+        raise ModelError(f"{model.name}: {path} has no valid {path.stem}.json to verify it against: {pull}")
+    else:
+        wrong = None if actual == sidecar["sha256"] else f"expected sha256 {sidecar['sha256']}, got {actual}"
+    if wrong:
         forget(model)
-        raise ModelError(
-            f"{model.name}: {path} was damaged and is deleted: expected sha256 {expected}, got {actual}: {pull}"
-        )
+        raise ModelError(f"{model.name}: {path} was damaged and is deleted: {wrong}: {pull}")
     return Weights(path, actual, sidecar["source"] if sidecar else _BY_HAND)
 
 
-def store(model: Model, onnx: Path, source: str) -> Weights:
+def _verified(model: Model, file: Path) -> Weights:
+    """The user's own file; never deleted."""
+    try:
+        wrong = complaint(model, file, sha256_of(file))
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read: {error.strerror or error}; check the path") from error
+    if wrong:
+        raise ModelError(f"{file}: is another file than before: {wrong}")
+    return Weights(file, model.sha256, str(file))
+
+
+def store(model: Model, onnx: Path, source: str, source_sha256: str) -> Weights:
     """Move the finished file `onnx`, on the cache's own disk, into its place, with its sidecar."""
     with onnx.open("rb+") as handle:
         os.fsync(handle.fileno())
     weights = Weights(onnx_path(model), sha256_of(onnx), source)
     onnx.replace(weights.path)
-    _write_sidecar(model, weights)
+    _write_sidecar(model, weights, source_sha256)
     return weights
 
 
 def forget(model: Model) -> None:
-    """Delete the model's ONNX file and sidecar, where they are."""
+    """Delete the model's ONNX file and sidecar, where they are; what is known of its first pull stays."""
     onnx_path(model).unlink(missing_ok=True)
     _sidecar_path(model).unlink(missing_ok=True)
 
@@ -138,38 +146,43 @@ def _sidecar_path(model: Model) -> Path:
     return weights_dir() / f"{model.name}.json"
 
 
-def _converter(model: Model) -> str:
-    return "" if model.format == "onnx" else CONVERTER
-
-
 def _sidecar(model: Model) -> dict[str, Any] | None:
     """The sidecar, if it is whole and of this very source file and converter."""
     try:
         values = json.loads(_sidecar_path(model).read_text(encoding="utf-8"))
-        kinds = {"size_bytes": int, "mtime_ns": int, "sha256": str, "source": str}
+        kinds = {"size_bytes": int, "mtime_ns": int, "sha256": str, "source": str, "source_sha256": str}
         whole = all(type(values[key]) is kind for key, kind in kinds.items())
-        same = (values["source_sha256"], values["converter"]) == (model.sha256, _converter(model))
+        same = values["converter"] == converter(model) and _of_this_file(model, values)
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return values if whole and same else None
 
 
-def _write_sidecar(model: Model, weights: Weights) -> None:
+def _of_this_file(model: Model, values: dict[str, Any]) -> bool:
+    """Whether the sidecar's source file is the one that the catalogue means."""
+    if model.sha256:
+        return bool(values["source_sha256"] == model.sha256)
+    if model.md5:
+        return bool(values["source_md5"] == model.md5)
+    first = first_pull(model)
+    return first is None or values["source_sha256"] == first.sha256
+
+
+def _write_sidecar(model: Model, weights: Weights, source_sha256: str) -> None:
+    remember_first(model, source_sha256, weights.source)
     stat = weights.path.stat()
-    values = {
+    values: dict[str, object] = {
         "model": model.name,
         "sha256": weights.sha256,
         "size_bytes": stat.st_size,
         "mtime_ns": stat.st_mtime_ns,
-        "source_sha256": model.sha256,
+        "source_sha256": source_sha256,
+        "source_md5": model.md5,
         "source": weights.source,
-        "converter": _converter(model),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "converter": converter(model),
+        "date": now(),
     }
-    target = _sidecar_path(model)
-    unfinished = target.with_suffix(f".json.{os.getpid()}")
-    unfinished.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(target)
+    write_json(_sidecar_path(model), values)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from streammatte.errors import ModelError
 
-__all__ = ["Progress", "RangeIgnored", "Span", "fetch", "read_span", "read_tail"]
+__all__ = ["Progress", "RangeIgnored", "Span", "fetch", "read_span", "read_tail", "switched_on"]
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes had so far and the bytes expected (None where nobody knows)."""
@@ -79,6 +79,11 @@ def read_span(url: str, span: Span) -> bytes:
     if len(content) != span.length:
         raise ModelError(f"the server sent {len(content)} bytes where {span.length} were asked for")
     return content
+
+
+def switched_on(variable: str) -> bool:
+    """Whether the environment's `variable` says yes: it is set, and to something else than 0, no, off or false."""
+    return os.environ.get(variable, "").strip().lower() not in ("", "0", "no", "off", "false")
 
 
 def _read(url: str, header: str) -> tuple[bytes, int]:
@@ -158,7 +163,7 @@ def _chunks(response: Any) -> Iterator[bytes]:
     """What the connection brings until it ends or breaks off; guards reading, not the caller's writing."""
     while True:
         try:
-            chunk = response.read(_CHUNK)
+            chunk = response.read1(_CHUNK)  # what is there: a stalled connection must not take it along
         except (OSError, http.client.HTTPException) as error:
             raise _Dropped(_reason(error)) from error
         if not chunk:

