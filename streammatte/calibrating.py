@@ -152,7 +152,7 @@ class _Trial:
                 folder.mkdir()
                 write_calibration(folder / _FILE, candidate)
                 try:
-                    near.append((compare(reference, self._int8(folder / _FILE, folder), checked), folder))
+                    near.append((self._apart(reference, self._int8(folder / _FILE, folder), checked), folder))
                 except RuntimeUnavailable as error:
                     refused = error
             on = candidates[0].calibrated_on
@@ -161,10 +161,13 @@ class _Trial:
                 raise RuntimeUnavailable(words, refused.reasons) from refused
             before = None
             with suppress(RuntimeUnavailable):
-                before = compare(reference, self._int8(shipped, cache_dir()), checked)
+                before = self._apart(reference, self._int8(shipped, cache_dir()), checked)
         own, folder = min(near, key=lambda each: each[0].mean)
         self._keep(folder)
         return Calibrated(on, own, before)
+
+    def _apart(self, reference: Session, candidate: Session, checked: Sequence[Batch]) -> Difference:
+        return compare(reference, candidate, checked, self.model.output)
 
     def _keep(self, folder: Path) -> None:
         """Engines first: a calibration in its place is in use."""

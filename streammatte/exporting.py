@@ -1,8 +1,9 @@
-"""From an architecture and its authors' weights to one ONNX file that every runtime reads."""
+"""From an architecture and its authors' weights, or a model's own file, to one ONNX file that every runtime reads."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,7 @@ from streammatte.sinks.partial import Partial, sink_errors
 if TYPE_CHECKING:
     from streammatte.networks.export import ExportPrecision
 
-__all__ = ["Exported", "default_size", "export", "stem_of"]
+__all__ = ["ARCHITECTURES", "Exported", "copied", "default_size", "export", "export_again", "stem_of"]
 
 _SEED = 0
 _LARGEST_PX = 4096
@@ -58,9 +59,30 @@ def export(
     """
     name, backbone = _checked(architecture, size)
     _check_torch()
+    return _written(path, force, lambda: _content(name, backbone, weights, size, precision, patches))
+
+
+def export_again(
+    network: Path, path: Path, *, size: tuple[int, int], precision: ExportPrecision, force: bool = False
+) -> Exported:
+    """Write the network in the ONNX file `network` as `export` does, at another size or in another precision.
+
+    Raises what `export` raises; ModelError where it is no network that streammatte knows in torch.
+    """
+    _check_size(size)
+    _check_torch()
+    return _written(path, force, lambda: _content_again(network, size, precision))
+
+
+def copied(network: Path, path: Path, *, force: bool = False) -> Exported:
+    """Write the ONNX file `network` as it is. Raises SinkError."""
+    return _written(path, force, network.read_bytes)
+
+
+def _written(path: Path, force: bool, make: Callable[[], bytes]) -> Exported:
     partial = Partial(path, force)
     try:
-        content = _content(name, backbone, weights, size, precision, patches)
+        content = make()
         with sink_errors(path):
             partial.temporary.write_bytes(content)
         partial.promote()
@@ -73,11 +95,15 @@ def _checked(architecture: str, size: tuple[int, int]) -> tuple[str, str]:
     """Name and backbone."""
     if architecture not in ARCHITECTURES:
         raise ModelError(f"{architecture}: no such network; one of {', '.join(ARCHITECTURES)}")
+    _check_size(size)
+    name, _, backbone = architecture.partition(":")
+    return name, backbone
+
+
+def _check_size(size: tuple[int, int]) -> None:
     if any(side % STRIDE_PX or not 0 < side <= _LARGEST_PX for side in size):
         sides = f"multiples of {STRIDE_PX} up to {_LARGEST_PX}"
         raise ConfigError("--size", f"{size[0]}x{size[1]}: width and height must be {sides}")
-    name, _, backbone = architecture.partition(":")
-    return name, backbone
 
 
 def _check_torch() -> None:
@@ -111,3 +137,10 @@ def _content(
             network = build(name, backbone=backbone, patches=patches)
         load_weights(network, weights)
     return to_onnx(network, width=size[0], height=size[1], precision=precision)
+
+
+def _content_again(network: Path, size: tuple[int, int], precision: ExportPrecision) -> bytes:
+    from streammatte.networks.export import to_onnx
+    from streammatte.networks.onnx_weights import from_onnx
+
+    return to_onnx(from_onnx(network), width=size[0], height=size[1], precision=precision)

@@ -1,23 +1,20 @@
-"""int8 engines: whose calibration applies, the Q/DQ network built from it, and the verdict on it.
+"""int8 engines: whose calibration applies, and the Q/DQ network built from it.
 
 A user's own calibration lies in `calibrations` in the cache, one a model, and is used in place of the shipped one.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 from streammatte.catalog import Int8Spec, Model
 from streammatte.engine_cache import EngineCache
 from streammatte.errors import ModelError
-from streammatte.parity import Difference
 from streammatte.quantization.calibration import read_calibration
 from streammatte.quantization.qdq import BUILDER, quantize
 from streammatte.weights.cache import Weights, cache_dir, sha256_of
 
-__all__ = ["Verdict", "applied_calibration", "own_calibration", "quantized"]
+__all__ = ["applied_calibration", "own_calibration", "quantized"]
 
 
 def own_calibration(model: Model) -> Path:
@@ -64,24 +61,3 @@ def _build(file: Path, weights: Weights, path: Path) -> None:
     if calibration.onnx_sha256 != weights.sha256:
         raise ValueError(f"{file.name} was measured on other weights")
     onnx.save(quantize(onnx.load(weights.path), calibration), path)
-
-
-class Verdict:
-    """How far from f32 a Q/DQ network is in one runtime on one device: measured once, then remembered in `cache`."""
-
-    def __init__(self, network_sha256: str, weights: Weights, runtime: str, device: str, cache: Path) -> None:
-        key = {"parity_of": network_sha256, "with": weights.sha256, "runtime": runtime, "device": device}
-        self._store = EngineCache(cache / "engines", key, ".parity")
-
-    def known(self) -> Difference | None:
-        """What was measured before."""
-        return self._store.load(lambda path: Difference(**json.loads(path.read_text(encoding="utf-8"))))
-
-    def remember(self, measured: Difference) -> None:
-        """Keep it for later runs."""
-        words = json.dumps(asdict(measured)) + "\n"
-        self._store.store(lambda path: _write(path, words))
-
-
-def _write(path: Path, words: str) -> None:
-    path.write_text(words, encoding="utf-8")

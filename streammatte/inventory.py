@@ -18,7 +18,7 @@ from streammatte.parity import Difference
 from streammatte.quantization.calibration import read_calibration
 from streammatte.weights.cache import cache_dir, locate, sha256_of
 
-__all__ = ["Built", "built", "remove", "remove_all"]
+__all__ = ["Built", "built", "delete", "remove", "remove_all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Built:
     """One file that a run would otherwise have to make, as its sidecar describes it."""
 
     model: str | None
-    """None where it was built from weights that are no longer there."""
+    """None where it was built from weights that are no longer there, and for a timing cache, which is of no model."""
     kind: str
-    """engine; network: the Q/DQ network that int8 engines are built from; verdict: how far one of these is from f32;
-    calibration: a user's own."""
+    """engine; network: the Q/DQ or float16 network that engines are built from; verdict: how far one of these is from
+    f32; timing cache, runtime cache: what a runtime learnt while it built or loaded; calibration: a user's own."""
     precision: str
     runtime: str
     """Library and version; empty where it is of no runtime."""
@@ -57,9 +57,7 @@ def remove(model: Model) -> list[Built]:
     """Delete what was built for `model`, and its own calibration; what that was. Raises ModelError."""
     gone = [each for each in built() if each.model == model.name]
     for each in gone:
-        _delete(each.path)
-        if each.kind != "calibration":
-            _delete(each.path.with_suffix(".json"))
+        delete(each)
     return gone
 
 
@@ -75,11 +73,13 @@ def remove_all() -> list[Built]:
     return gone
 
 
-def _delete(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise _undeletable(path, error) from error
+def delete(each: Built) -> None:
+    """Delete one file, and what describes it. Raises ModelError."""
+    for path in (each.path,) if each.kind == "calibration" else (each.path, each.path.with_suffix(".json")):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _undeletable(path, error) from error
 
 
 def _undeletable(path: Path, error: OSError) -> ModelError:
@@ -108,18 +108,21 @@ def _names(sidecars: dict[Path, dict[str, Any]]) -> dict[str, str]:
 
 def _described(path: Path, key: dict[str, Any], names: dict[str, str]) -> Built:
     source = next((str(key[word]) for word in ("onnx_sha256", "of", "parity_of") if word in key), "")
+    precision = str(key.get("precision", "" if "kept" in key else "int8"))
     kind, words = "engine", ""
     if "of" in key:
-        kind, words = "network", "Q/DQ, the same for every runtime"
+        kind, words = "network", f"{'float16' if precision == 'fp16' else 'Q/DQ'}, the same for every runtime"
     elif "parity_of" in key:
         kind, words = "verdict", _apart(path)
+    elif "kept" in key:
+        kind, words = str(key["kept"]), "only saves time"
     return Built(
         model=names.get(source),
         kind=kind,
-        precision=str(key.get("precision", "int8")),
+        precision=precision,
         runtime=str(key.get("runtime", "")),
         device=str(key.get("device", "")),
-        streams=int(key.get("streams", 0)),
+        streams=int(key.get("streams", 0)) if kind == "engine" else 0,
         words=words,
         **_file(path),
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streammatte import registry
-from streammatte.catalog import Int8Spec, Model
-from streammatte.errors import RuntimeUnavailable, first_line
-from streammatte.int8 import Verdict, applied_calibration, quantized
-from streammatte.parity import Difference, compare, parity_batches
-from streammatte.ports import Precision, Runtime, Session
+from streammatte.catalog import Model
+from streammatte.errors import RuntimeUnavailable, StreammatteError, first_line
+from streammatte.halving import halved
+from streammatte.int8 import applied_calibration, quantized
+from streammatte.parity import Difference, Limits, compare, limits_of, parity_batches
+from streammatte.ports import BuildProgress, Precision, Runtime, Session
+from streammatte.verdict import Verdict
 from streammatte.weights.cache import Weights, cache_dir, sha256_of
 
-__all__ = ["Loaded", "load_session"]
+__all__ = ["REFERENCE", "Loaded", "load_session"]
+
+REFERENCE = "openvino"
+"""Whose f32 is the reference for engines of other runtimes: it is installed everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +27,11 @@ class Loaded:
 
     session: Session
     fallbacks: tuple[str, ...]
+    """What was tried and did not do, and whatever else was done otherwise than asked."""
+    passed_over: tuple[str, ...] = ()
+    """Runtimes that cannot be used here, or not as fast as this one."""
     parity: Difference | None = None
-    """How far an int8 session is from f32 on the parity pictures; None for other precisions."""
+    """How far the session is from f32 on the parity pictures; None where it is not compared."""
 
 
 def load_session(
@@ -34,35 +42,69 @@ def load_session(
     precision: str,
     require: str | None,
     streams: int = 1,
+    batch: int = 1,
     calibration: Path | None = None,
     cache: Path | None = None,
+    building: BuildProgress | None = None,
+    anew: bool = False,
 ) -> Loaded:
     """The first runtime and precision that work, best first; `runtime` and `precision` are auto or a name.
 
-    With `require` only that runtime is tried. int8 goes by `calibration`, else by the user's own, else by the shipped
-    one. Engines are kept in `cache`, else in the user's. Raises RuntimeUnavailable with every reason, ConfigError.
+    With `require` only that runtime is tried. `batch` is how many pictures a device is to take at once; it can be had
+    where the network is rewritten for the device (fp16), and where any number can be had. int8 goes by `calibration`,
+    else by the user's own, else by the shipped one. Engines are kept in `cache`, else in the user's; `building` is told
+    of those that take long to build. With `anew` an engine is compared with f32 though that was done before. Raises
+    RuntimeUnavailable with every reason, ConfigError, and what `building` raises.
     """
     _check_required(require)
     wanted = require or runtime
-    how = _How(model, weights, streams, calibration, cache or cache_dir())
-    reasons: dict[str, str] = {}
+    how = _How(model, weights, streams, batch, calibration, cache or cache_dir(), _Told(building), anew)
+    passed: dict[str, str] = {}
+    failed: dict[str, str] = {}
     for name in list(registry.RUNTIMES) if wanted == "auto" else [wanted]:
         candidate: Runtime = registry.load(registry.RUNTIMES, name, "--runtime")()
-        why = candidate.unavailable()
+        why = candidate.unavailable() or (candidate.declined() if wanted == "auto" else None)
         if why is not None:
-            reasons[name] = why
+            passed[name] = why
             continue
         for chosen in _precisions(candidate, model, precision):
             try:
-                loaded = how.load_int8(candidate) if chosen == "int8" else how.load_float(candidate, chosen)
+                loaded = how.load(candidate, chosen)
             except RuntimeUnavailable as error:
-                reasons[f"{name} {chosen}"] = error.reasons.get(name, str(error))
+                failed[f"{name} {chosen}"] = error.reasons.get(name, str(error))
             except Exception as error:  # whatever a library raises is that library's reason
-                reasons[f"{name} {chosen}"] = f"failed to load: {first_line(error)}"
+                if how.building.raised is error:  # the user's wish to end, or a fault of ours
+                    raise
+                failed[f"{name} {chosen}"] = f"failed to load: {first_line(error)}"
             else:
-                passed = (f"{who} passed over: {why}" for who, why in reasons.items())
-                return Loaded(loaded.session, (*passed, *loaded.fallbacks), loaded.parity)
-    raise RuntimeUnavailable(f"no runtime can run {model.name} in precision {precision}", reasons)
+                fallbacks = (f"{who} passed over: {why}" for who, why in failed.items())
+                return replace(loaded, fallbacks=(*fallbacks, *loaded.fallbacks), passed_over=_grouped(passed))
+    raise RuntimeUnavailable(f"no runtime can run {model.name} in precision {precision}", passed | failed)
+
+
+class _Told:
+    """Passes progress on, and knows what the listener raised from what a library did."""
+
+    def __init__(self, building: BuildProgress | None) -> None:
+        self._building = building
+        self.raised: BaseException | None = None
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        if self._building is None:
+            return
+        try:
+            self._building(phase, done, total)
+        except BaseException as error:
+            self.raised = error
+            raise
+
+
+def _grouped(reasons: dict[str, str]) -> tuple[str, ...]:
+    """One line a reason, since most runtimes lack the same thing."""
+    names: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        names.setdefault(why, []).append(name)
+    return tuple(f"{', '.join(those)} passed over: {why}" for why, those in names.items())
 
 
 def _check_required(require: str | None) -> None:
@@ -79,9 +121,13 @@ def _precisions(candidate: Runtime, model: Model, asked: str) -> tuple[Precision
     return (asked,)  # type: ignore[return-value]  # checked by config.Settings
 
 
-def _check_near(apart: Difference, spec: Int8Spec, runtime: str) -> None:
-    if not apart.within(spec.max_mean, spec.max_p99):
-        raise RuntimeUnavailable("int8", {runtime: f"too far from f32: {apart}"})
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """The file that a precision is run from."""
+
+    path: Path
+    sha256: str
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,45 +137,79 @@ class _How:
     model: Model
     weights: Weights
     streams: int
+    batch: int
     calibration: Path | None
     cache: Path
+    building: _Told
+    anew: bool
 
-    def load_float(self, candidate: Runtime, precision: Precision) -> Loaded:
-        session = self._load(candidate, self.weights.path, self.weights.sha256, precision)
-        return Loaded(session, session.info.notes)
-
-    def load_int8(self, candidate: Runtime) -> Loaded:
+    def load(self, candidate: Runtime, precision: Precision) -> Loaded:
         """Raises RuntimeUnavailable for an engine that is too far from f32, without loading it where that is known."""
+        network = self._network(candidate, precision)
+        if candidate.trusted and precision != "int8":
+            session = self._load(candidate, network, precision)
+            return Loaded(session, session.info.notes)
+        limits = limits_of(precision, self.model.int8)
+        verdict = Verdict(network.sha256, precision, self.weights, *candidate.identity(), self.cache)
+        apart = None if self.anew else verdict.known()
+        if apart is not None:
+            _check_near(apart, limits, precision, candidate.name)
+        session = self._load(candidate, network, precision)
+        if apart is None:
+            apart = self._measured(candidate, session)
+            verdict.remember(apart)
+            _check_near(apart, limits, precision, candidate.name)
+        notes = session.info.notes if network.note is None else (network.note, *session.info.notes)
+        return Loaded(session, notes, parity=apart)
+
+    def _network(self, candidate: Runtime, precision: Precision) -> _Network:
+        if precision == "int8":
+            return self._int8_network(candidate)
+        if precision == "fp16" and candidate.strongly_typed:
+            try:
+                path = halved(self.weights, self.cache, self.building, self.batch)
+            except StreammatteError as error:
+                raise RuntimeUnavailable("fp16", {candidate.name: str(error)}) from error
+            return _Network(path, sha256_of(path))
+        return _Network(self.weights.path, self.weights.sha256)
+
+    def _int8_network(self, candidate: Runtime) -> _Network:
         spec, note = self.model.int8, None
         if spec is None:
             raise RuntimeUnavailable("int8", {candidate.name: f"{self.model.name} has no int8 calibration"})
         calibration = self.calibration
         if calibration is None:
             calibration, note = applied_calibration(self.model, spec, self.weights)
-        network = quantized(calibration, self.weights, self.cache)
-        sha256 = sha256_of(network)
-        verdict = Verdict(sha256, self.weights, *candidate.identity(), self.cache)
-        apart = verdict.known()
-        if apart is not None:
-            _check_near(apart, spec, candidate.name)
-        session = self._load(candidate, network, sha256, "int8")
-        if apart is None:
-            apart = self._difference(candidate, session)
-            verdict.remember(apart)
-            _check_near(apart, spec, candidate.name)
-        notes = session.info.notes if note is None else (note, *session.info.notes)
-        return Loaded(session, notes, apart)
+        path = quantized(calibration, self.weights, self.cache)
+        return _Network(path, sha256_of(path), note)
 
-    def _load(self, candidate: Runtime, onnx: Path, sha256: str, precision: Precision) -> Session:
-        index = self.model.output.index
-        return candidate.load(onnx, sha256, output=index, precision=precision, cache=self.cache, streams=self.streams)
+    def _load(self, candidate: Runtime, network: _Network, precision: Precision) -> Session:
+        return candidate.load(
+            network.path,
+            network.sha256,
+            output=self.model.output.index,
+            precision=precision,
+            cache=self.cache,
+            streams=self.streams,
+            building=self.building,
+        )
 
-    def _difference(self, candidate: Runtime, session: Session) -> Difference:
-        """How far `session` is from f32 on the parity pictures."""
-        # Not kept in the cache: it is needed this once.
-        index, weights = self.model.output.index, self.weights
-        reference = candidate.load(weights.path, weights.sha256, output=index, precision="f32", cache=None)
+    def _measured(self, candidate: Runtime, session: Session) -> Difference:
+        """How far `session` is from f32 on the parity pictures; it is closed where that cannot be told."""
         try:
-            return compare(reference, session, parity_batches(self.model.input))
-        finally:
-            reference.close()
+            # Not kept in the cache: it is needed this once.
+            index, weights = self.model.output.index, self.weights
+            plain = candidate if candidate.trusted else registry.load(registry.RUNTIMES, REFERENCE, "--runtime")()
+            reference = plain.load(weights.path, weights.sha256, output=index, precision="f32", cache=None)
+            try:
+                return compare(reference, session, parity_batches(self.model.input), self.model.output)
+            finally:
+                reference.close()
+        except BaseException:
+            session.close()
+            raise
+
+
+def _check_near(apart: Difference, limits: Limits, precision: Precision, runtime: str) -> None:
+    if not apart.within(limits):
+        raise RuntimeUnavailable(precision, {runtime: f"too far from f32: {apart}"})

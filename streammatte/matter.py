@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -16,12 +16,17 @@ from streammatte.color import ColorSpec
 from streammatte.errors import ContractError
 from streammatte.frame import Frame, Look, Matte, PixelFormat
 from streammatte.kernels import host
+from streammatte.kernels.agreeing import agreed
+from streammatte.ledger import check_licence, check_use
 from streammatte.loading import load_session
-from streammatte.ports import Arithmetic, Refiner
+from streammatte.ports import Arithmetic, BuildProgress, Refiner
 from streammatte.weights.fetch import Progress
 from streammatte.weights.pull import ensure
 
 __all__ = ["Matter"]
+
+_SMALL_INPUT_PX, _SMALL_BATCH = 512, 4
+"""One such picture leaves most of a large GPU idle. By reckoning: not measured on one yet."""
 
 _GBR = PixelFormat.named("gbrp")
 _SRGB = ColorSpec(matrix=0, primaries=1, transfer=13, full_range=True)
@@ -31,10 +36,13 @@ class Matter:
     """A model loaded by a runtime, ready to give an alpha for any picture.
 
     `model` is a name in the catalogue (weights are pulled on first use) or a `Model`; `runtime` is auto or a name;
-    `precision` is auto, int8, bf16 or f32; `compat="rembg"` reproduces rembg's arithmetic, in f32 unless told
+    `precision` is auto, int8, fp16, bf16 or f32; `compat="rembg"` reproduces rembg's arithmetic, in f32 unless told
     otherwise. `streams` is how many threads may ask for mattes at once, if the runtime grants it (`info.streams`).
-    With `tta` (test-time augmentation) the network is also shown each picture mirrored, at twice the time; where its
-    two answers agree, alpha is their mean. With `require`, anything but that runtime is an error. Raises ModelError,
+    `batch` is how many pictures a device is to take at once; None: 4 where the network's input is small. With `tta`
+    (test-time augmentation) the network is also shown each picture mirrored, at twice the time; where its two answers
+    agree, alpha is their mean. With `require`, anything but that runtime is an error. A licence that does not allow
+    commercial use must be accepted, by `streammatte models accept` or in `accept_licence`; with `commercial` it is
+    refused. `progress` is told of weights being pulled, `building` of an engine being built. Raises ModelError,
     RuntimeUnavailable, ConfigError.
 
         alpha = Matter("u2net")(rgb)      # (H, W, 3) uint8 -> (H, W) float32 in [0, 1]
@@ -49,25 +57,39 @@ class Matter:
         compat: str | None = None,
         require: str | None = None,
         streams: int = 1,
+        batch: int | None = 1,
         tta: bool = False,
+        commercial: bool = False,
+        accept_licence: Collection[str] = (),
         progress: Progress | None = None,
+        building: BuildProgress | None = None,
     ) -> None:
         arithmetic = registry.load(registry.ARITHMETICS, compat or "fixed", "--compat")
         refiner = registry.load(registry.REFINERS, compat or "none", "--refine")
         if compat and precision == "auto":
             precision = "f32"
         self.model = model if isinstance(model, Model) else model_named(model)
+        check_use(self.model)
+        check_licence(self.model, commercial=commercial, accept_licence=accept_licence)
         weights = ensure(self.model, progress=progress)
         self.weights_sha256 = weights.sha256
+        self.batch = 1 if compat else batch or _batch_for(self.model)
         self._tta = tta
         self._arithmetic: Arithmetic = arithmetic(self.model)
         self._refiner: Refiner = refiner()
         loaded = load_session(
-            self.model, weights, runtime=runtime, precision=precision, require=require, streams=streams
+            self.model,
+            weights,
+            runtime=runtime,
+            precision=precision,
+            require=require,
+            streams=streams,
+            batch=self.batch,
+            building=building,
         )
-        self._session = loaded.session
-        self.info = self._session.info
-        self.fallbacks = loaded.fallbacks
+        self.session = loaded.session
+        self.info = self.session.info
+        self.fallbacks, self.passed_over = loaded.fallbacks, loaded.passed_over
 
     def matte(self, frame: Frame) -> Matte:
         """The matte of one frame, at network size, in the frame's stored orientation."""
@@ -89,10 +111,10 @@ class Matter:
 
     def see(self, look: Look) -> Matte:
         """Run the network on what `look` shows."""
-        pha = self._arithmetic.pha(self._session.run(look.batch))
+        pha = self._arithmetic.pha(self.session.run(look.batch))
         if self._tta:
-            mirrored = self._arithmetic.pha(self._session.run(np.ascontiguousarray(look.batch[..., ::-1])))
-            pha = _agreed(pha, np.ascontiguousarray(mirrored[:, ::-1]))
+            mirrored = self._arithmetic.pha(self.session.run(np.ascontiguousarray(look.batch[..., ::-1])))
+            pha = agreed(pha, np.ascontiguousarray(mirrored[:, ::-1]))
         return replace(look.matte, pha=host.turn_back(pha, look.rotation), seen=True)
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -109,16 +131,8 @@ class Matter:
 
     def close(self) -> None:
         """Release the engine."""
-        self._session.close()
+        self.session.close()
 
 
-_AROUND_PX = 21
-_AGREEMENT = 0.2
-"""A mean difference of this much around a pixel means another subject, not another edge."""
-
-
-def _agreed(pha: npt.NDArray[np.float32], mirrored: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The mean of two answers where they differ along edges only; the first where they mean different things."""
-    apart = cv2.blur(cv2.absdiff(pha, mirrored), (_AROUND_PX, _AROUND_PX))
-    share = 0.5 * np.exp(-np.square(apart / _AGREEMENT))
-    return np.asarray(pha + share * (mirrored - pha), np.float32)
+def _batch_for(model: Model) -> int:
+    return _SMALL_BATCH if max(model.input.width, model.input.height) <= _SMALL_INPUT_PX else 1

@@ -171,6 +171,8 @@ class RunReport:
     device: str
     fallbacks: tuple[str, ...]
     """Everything done otherwise than asked, with the reason; empty where nothing was."""
+    passed_over: tuple[str, ...]
+    """Runtimes that `--runtime auto` would have taken first, and why this machine cannot use them."""
     stages: dict[str, StageTimes]
     av_drift_ms: float | None
     """Greatest shift between picture and sound that the outputs have and the source has not; None without sound."""

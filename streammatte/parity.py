@@ -9,11 +9,38 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streammatte.catalog import InputSpec, engines_dir
+from streammatte.catalog import InputSpec, Int8Spec, OutputSpec, engines_dir
 from streammatte.errors import ModelError
-from streammatte.ports import Session
+from streammatte.kernels.host import probability
+from streammatte.ports import Precision, Session
 
-__all__ = ["Difference", "compare", "normalized", "parity_batches"]
+__all__ = ["Difference", "Limits", "compare", "limits_of", "normalized", "parity_batches"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far an engine may be from f32 to be trusted, in alpha."""
+
+    mean: float
+    p99: float
+    max: float = 1.0
+    """int8 may differ as much as it likes at single pixels."""
+
+
+_FLOATS: dict[Precision, Limits] = {
+    "f32": Limits(1e-4, 1e-3, 0.02),
+    "fp16": Limits(2e-3, 2e-2, 0.5),
+    "bf16": Limits(5e-3, 5e-2, 0.9),
+}
+"""f32 differs by the order of its sums alone; of the others an edge may move by part of a pixel, and nothing more."""
+
+
+def limits_of(precision: Precision, int8: Int8Spec | None) -> Limits:
+    """What an engine in `precision` is held to; int8 by what the catalogue says of the model, which must say it."""
+    if precision != "int8":
+        return _FLOATS[precision]
+    assert int8 is not None
+    return Limits(int8.max_mean, int8.max_p99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +54,9 @@ class Difference:
     def __str__(self) -> str:
         return f"mean {self.mean:.4f}, p99 {self.p99:.3f}, max {self.max:.3f} of alpha"
 
-    def within(self, mean: float, p99: float) -> bool:
+    def within(self, limits: Limits) -> bool:
         """Whether the engine may be trusted; NaN never is."""
-        return self.mean <= mean and self.p99 <= p99
+        return self.mean <= limits.mean and self.p99 <= limits.p99 and self.max <= limits.max
 
 
 def parity_batches(spec: InputSpec) -> list[npt.NDArray[np.float32]]:
@@ -48,7 +75,11 @@ def normalized(picture: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[n
     return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)
 
 
-def compare(reference: Session, candidate: Session, batches: Iterable[npt.NDArray[np.float32]]) -> Difference:
-    """How far `candidate`'s outputs are from `reference`'s."""
-    apart = np.stack([np.abs(reference.run(batch) - candidate.run(batch)) for batch in batches])
+def compare(
+    reference: Session, candidate: Session, batches: Iterable[npt.NDArray[np.float32]], output: OutputSpec
+) -> Difference:
+    """How far `candidate`'s alphas are from `reference`'s."""
+    logits = output.activation == "sigmoid"
+    pairs = ((reference.run(batch), candidate.run(batch)) for batch in batches)
+    apart = np.stack([np.abs(probability(one, logits) - probability(other, logits)) for one, other in pairs])
     return Difference(float(apart.mean()), float(np.quantile(apart, 0.99)), float(apart.max()))

@@ -5,10 +5,10 @@ One contract suite per port (tests/contract) runs over every implementation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,9 @@ from streammatte.frame import Frame, Layer, Matte, Packet, Plane, StreamInfo
 __all__ = [
     "Arithmetic",
     "Background",
+    "BuildProgress",
     "Compositor",
+    "DeviceSession",
     "Foreground",
     "LiveSink",
     "Precision",
@@ -31,10 +33,15 @@ __all__ = [
     "SinkReport",
     "Source",
     "Stabilizer",
+    "Tracker",
 ]
 
 
-Precision = Literal["int8", "bf16", "f32"]
+Precision = Literal["int8", "fp16", "bf16", "f32"]
+
+BuildProgress: TypeAlias = Callable[[str, int, int], None]
+"""Told what a runtime that builds an engine is at: the phase in words, steps done, steps in all. Called from the thread
+that loads. What it raises ends the build, leaves nothing of it, and is raised by `load`."""
 
 
 class Source(Protocol):
@@ -91,28 +98,65 @@ class Session(Protocol):
         """Release the engine."""
 
 
+@runtime_checkable
+class DeviceSession(Session, Protocol):
+    """A session that also takes what already is on its device."""
+
+    device: str
+    """Torch's name of it: cuda:0."""
+    capturable: bool
+    """`run_on` may be captured in a CUDA graph, once it has been called."""
+    batch: int | None
+    """How many pictures `run_on` takes, each time; None: any number."""
+
+    def run_on(self, batch: Any) -> Any:
+        """`run` of a contiguous float32 torch tensor (n, 3, h, w) on `device`; the result (n, 1, h, w) is one too,
+        which the next call may write over.
+
+        Put on torch's current stream, and not waited for; called from one thread at a time.
+        """
+
+
 class Runtime(Protocol):
     """A library that runs ONNX networks."""
 
     name: str
+    trusted: bool
+    """It is the house's reference, or its plain arithmetic: only its int8 engines are compared with f32. Of the others
+    every engine is, before it is used."""
+    strongly_typed: bool
+    """It computes in what the graph says, so that fp16 takes a graph of its own. Others round an f32 network
+    themselves."""
 
     def unavailable(self) -> str | None:
         """Why this runtime cannot be used here, with what to do; None if it can."""
 
+    def declined(self) -> str | None:
+        """Why `auto` goes on to the next one although this one can be used here; None if it should not."""
+
     def precisions(self) -> tuple[Precision, ...]:
-        """What this machine's hardware computes fast, best first; f32 is always among them."""
+        """What `auto` tries on this machine's hardware, best first; f32 is always among them."""
 
     def identity(self) -> tuple[str, str]:
         """What `SessionInfo.runtime` and `.device` of its sessions are, without loading one; only where available."""
 
     def load(
-        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
+        self,
+        onnx: Path,
+        sha256: str,
+        *,
+        output: int,
+        precision: Precision,
+        cache: Path | None,
+        streams: int = 1,
+        building: BuildProgress | None = None,
     ) -> Session:
         """Load `onnx` (whose bytes hash to `sha256`) and return a session that computes output number `output`.
 
         `streams` is how many pictures are wanted under way at once: 1 gives each the whole machine, for latency; more
-        share it, for throughput. A runtime may give fewer. For int8 `onnx` is a Q/DQ network. Built engines are kept
-        below `cache` unless it is None. Raises RuntimeUnavailable where the precision cannot be had.
+        share it, for throughput. A runtime may give fewer. For int8 `onnx` is a Q/DQ network; for fp16, where the
+        runtime is strongly typed, one whose graph says what is float16. Built engines are kept below `cache` unless it
+        is None. Raises RuntimeUnavailable where the precision cannot be had.
         """
 
 
@@ -124,6 +168,20 @@ class Arithmetic(Protocol):
 
     def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The network's raw output (1, 1, h, w) as alpha (h, w) float32 in [0, 1], upright."""
+
+
+class Tracker(Protocol):
+    """Finds cuts, and how the picture moved. Holds state; `step` is called once per frame, in order."""
+
+    @property
+    def cuts(self) -> int:
+        """So far. Reading it may wait for a device."""
+
+    def step(self, matte: Matte) -> Matte:
+        """`matte` with `flow` and `trust` from the frame before, and `discontinuity` set at a cut.
+
+        A tracker on a device, where the host is not told, sets no `discontinuity`: at a cut it trusts no motion.
+        """
 
 
 class Stabilizer(Protocol):

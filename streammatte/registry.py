@@ -23,8 +23,11 @@ class Entry:
 
 
 RUNTIMES = {
-    "openvino": Entry("streammatte.runtimes.openvino:OpenVinoRuntime"),
+    "tensorrt": Entry("streammatte.runtimes.tensorrt:TensorRtRuntime"),
+    "tensorrt_rtx": Entry("streammatte.runtimes.tensorrt:TensorRtRtxRuntime"),
+    "torch": Entry("streammatte.networks.runtime:TorchRuntime"),
     "onnxruntime": Entry("streammatte.runtimes.onnxruntime:OnnxRuntime"),
+    "openvino": Entry("streammatte.runtimes.openvino:OpenVinoRuntime"),
 }
 """In the order `--runtime auto` tries them. These import their library only when asked whether they can run."""
 

@@ -24,6 +24,7 @@ class RunFacts:
     precision: str
     device: str
     fallbacks: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def run_report(
         precision=facts.precision,
         device=facts.device,
         fallbacks=(*facts.fallbacks, *source.info.not_carried, *source.notes, *written, *notes),
+        passed_over=facts.passed_over,
         stages=meter.stages(),
         av_drift_ms=max(drifts, default=None, key=abs),
         peak_rss_mb=peak_rss_mb(),

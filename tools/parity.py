@@ -89,7 +89,7 @@ def _row(runtime: Runtime, model: Model, onnx: Path, precision: Precision, refer
         return row | {"reason": error.reasons.get(runtime.name, str(error))}
     except Exception as error:
         return row | {"reason": first_line(error)}
-    return row | asdict(compare(reference, session, parity_batches(model.input)))
+    return row | asdict(compare(reference, session, parity_batches(model.input), model.output))
 
 
 def _runtime(name: str) -> Runtime:

@@ -14,7 +14,6 @@ from streammatte.kernels import host
 __all__ = ["FixedGainArithmetic"]
 
 _MID_GRAY = np.float32(0.5)
-_LARGEST = np.float32(88)  # exp of more is no float32
 
 
 class FixedGainArithmetic:
@@ -47,6 +46,4 @@ class FixedGainArithmetic:
 
     def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The activation alone; NaN, which no healthy network gives, reads as 0."""
-        logit = raw[0, 0]
-        probability = 1 / (1 + np.exp(np.minimum(-logit, _LARGEST))) if self._sigmoid else logit
-        return np.asarray(np.clip(np.nan_to_num(probability, nan=0.0), 0.0, 1.0), np.float32)
+        return np.asarray(np.clip(np.nan_to_num(host.probability(raw[0, 0], self._sigmoid), nan=0.0), 0.0, 1.0))

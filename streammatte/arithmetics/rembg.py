@@ -15,15 +15,17 @@ from streammatte.arithmetics.swscale import swscale_rgb
 from streammatte.catalog import Model
 from streammatte.color import FloatImage
 from streammatte.frame import Frame
+from streammatte.kernels import host
 
 __all__ = ["RembgArithmetic"]
 
 
 class RembgArithmetic:
-    """Bit-compatible with rembg's `normalize` and `predict` for its U2-Net family."""
+    """Bit-compatible with rembg's `normalize` and `predict` for its U2-Net and BiRefNet families."""
 
     def __init__(self, model: Model) -> None:
         self._input = model.input
+        self._sigmoid = model.output.activation == "sigmoid"
 
     def batch(self, frame: Frame) -> tuple[npt.NDArray[np.float32], FloatImage]:
         """`normalize(img, mean, std, size)`: float64 until the last step, as there."""
@@ -36,8 +38,8 @@ class RembgArithmetic:
         return batch, small.astype(np.float32) / np.float32(255)
 
     def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """`(pred - min) / (max - min)`; a constant output, where rembg divides by zero, gives 0."""
-        pred = raw[0, 0]
+        """`(pred - min) / (max - min)`, of logits after a sigmoid; a constant, where rembg divides by zero, gives 0."""
+        pred = host.probability(raw[0, 0], self._sigmoid)
         low, high = pred.min(), pred.max()
         if not high > low:
             return np.zeros_like(pred)

@@ -22,7 +22,10 @@ from streammatte.weights.cache import cache_dir, locate
 
 __all__ = ["doctor"]
 
-_LIBRARIES = ("av", "numpy", "opencv-python-headless", "openvino", "onnxruntime", "pillow", "onnx", "tflite")
+_LIBRARIES = (
+    *("av", "numpy", "opencv-python-headless", "openvino", "onnxruntime", "torch", "tensorrt", "tensorrt-rtx"),
+    *("pillow", "onnx", "tflite"),
+)
 
 
 @click.command()
@@ -48,7 +51,7 @@ def _examined() -> dict[str, Any]:
         "runtimes": [_runtime(name) for name in registry.RUNTIMES],
         "cache": str(folder),
         "cache_free_bytes": shutil.disk_usage(folder).free if folder.exists() else None,
-        "models": {name: str(found.path) if (found := locate(model)) else None for name, model in catalog().items()},
+        "models": {name: str(found.path) for name, model in catalog().items() if (found := locate(model))},
         "live": [asdict(finding) for finding in findings(Machine())],
         "terminal": sys.stderr.isatty(),
     }
@@ -64,7 +67,13 @@ def _version(package: str) -> str | None:
 def _runtime(name: str) -> dict[str, Any]:
     runtime = registry.load(registry.RUNTIMES, name, "--runtime")()
     why = runtime.unavailable()
-    return {"name": name, "usable": why is None, "why": why, "precisions": [] if why else list(runtime.precisions())}
+    return {
+        "name": name,
+        "usable": why is None,
+        "why": why,
+        "declined": None if why else runtime.declined(),
+        "precisions": [] if why else list(runtime.precisions()),
+    }
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -73,12 +82,16 @@ def _show(found: dict[str, Any]) -> None:
         _line(name, installed or "not installed")
     say("runtimes, in the order they are tried")
     for runtime in found["runtimes"]:
-        _line(runtime["name"], runtime["why"] or f"usable, best first: {', '.join(runtime['precisions'])}")
+        usable = f"usable, best first: {', '.join(runtime['precisions'])}"
+        usable += f"; not used unless asked for: {runtime['declined']}" if runtime["declined"] else ""
+        _line(runtime["name"], runtime["why"] or usable)
     say(f"cache {found['cache']}")
     if found["cache_free_bytes"] is not None:
         _line("free space", f"{found['cache_free_bytes'] / 2**30:.1f} GiB")
     for name, path in found["models"].items():
-        _line(name, path or f"not pulled: streammatte models pull {name}")
+        _line(name, path)
+    if not found["models"]:
+        _line("no model is here", "the first run pulls one; `streammatte models list` shows all")
     for topic, group in groupby((Finding(**finding) for finding in found["live"]), lambda finding: finding.topic):
         say(topic)
         for finding in group:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -19,12 +16,15 @@ from streammatte.calibrating import calibrate
 from streammatte.catalog import Model
 from streammatte.catalog import model as model_named
 from streammatte.cli.export import export_network
-from streammatte.cli.screen import frame_progress, pull_progress, say
+from streammatte.cli.options import check_allowed
+from streammatte.cli.screen import frame_progress, preparing, say
 from streammatte.config import Settings
-from streammatte.errors import ConfigError, SinkError
+from streammatte.errors import ConfigError, RuntimeUnavailable, SinkError
+from streammatte.exporting import copied
 from streammatte.int8 import applied_calibration, quantized
 from streammatte.inventory import Built, built, remove, remove_all
 from streammatte.loading import Loaded, load_session
+from streammatte.upkeep import clean, engines_to_verify
 from streammatte.weights.cache import Weights, cache_dir
 from streammatte.weights.pull import ensure
 
@@ -54,7 +54,8 @@ def list_engines(as_json: bool) -> None:
     for each in found:
         at_once = f"{each.streams} at once" if each.streams else each.words
         made = each.made.astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(each.model or "?", each.precision, each.kind, each.runtime, _size(each.size_bytes), made, at_once)
+        model = each.model or ("any" if each.kind == "timing cache" else "?")
+        table.add_row(model, each.precision, each.kind, each.runtime, _size(each.size_bytes), made, at_once)
     console = Console()
     # A pipe has no width: lines must not be folded to what rich assumes of one.
     (console if console.is_terminal else Console(width=200)).print(table)
@@ -98,18 +99,18 @@ def build_engine(
     int8 is compared with f32 on pictures that ship with streammatte, and refused where it is too far off.
     """
     model = model_named(name)
+    check_allowed(model)
     if inputs or output is not None:
         precision = _int8_asked(precision, "--calibrate" if inputs else "--output")
     if output is not None:
         _check_writable(output, force)
-    progress: Any
-    with pull_progress(quiet, model.name) as progress:
-        weights = ensure(model, progress=progress)
+    with preparing(quiet, model.name) as told:
+        weights = ensure(model, progress=told.pulling)
     if inputs:
         _calibrate(model, weights, inputs, runtime, quiet)
     _build(model, weights, runtime, precision, quiet)
     if output is not None:
-        _write_network(model, weights, output)
+        _write_network(model, weights, output, force)
         say(f"wrote    {output}  (Q/DQ, the same file for every runtime)", quiet)
 
 
@@ -142,7 +143,16 @@ def _build(model: Model, weights: Weights, runtime: str, precision: str, quiet: 
     """Engines differ by how many frames they take at once: one for calls, several for files."""
     loaded: Loaded | None = None
     for streams in sorted({streams_for(live=True), streams_for(live=False)}):
-        loaded = load_session(model, weights, runtime=runtime, precision=precision, require=None, streams=streams)
+        with preparing(quiet, model.name) as told:
+            loaded = load_session(
+                model,
+                weights,
+                runtime=runtime,
+                precision=precision,
+                require=None,
+                streams=streams,
+                building=told.building,
+            )
         loaded.session.close()
         info = loaded.session.info
         kept = ", from the cache" if info.cache_hit else ""
@@ -154,19 +164,48 @@ def _build(model: Model, weights: Weights, runtime: str, precision: str, quiet: 
         say(f"note     {note}", quiet)
 
 
-def _write_network(model: Model, weights: Weights, path: Path) -> None:
+def _write_network(model: Model, weights: Weights, path: Path, force: bool) -> None:
     assert model.int8 is not None, "its engine has just been built"
     calibration, _ = applied_calibration(model, model.int8, weights)
-    network = quantized(calibration, weights, cache_dir())
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    copied(quantized(calibration, weights, cache_dir()), path, force=force)
+
+
+@engines.command("verify")
+@click.argument("name", metavar="[MODEL]", required=False)
+@click.pass_context
+def verify_engines(ctx: click.Context, name: str | None) -> None:
+    """Compare what is built with f32 again, on the pictures that ship with streammatte; exits with 1 if any is off.
+
+    Engines of libraries and devices that are not here are passed by, and so is plain f32, which is what the others are
+    compared with.
+    """
+    said = [_verified(*each) for each in engines_to_verify(None if name is None else model_named(name))]
+    for _, words in said:
+        say(words)
+    if not said:
+        say("no engine to verify")
+    ctx.exit(0 if all(good for good, _ in said) else 1)
+
+
+def _verified(model: Model, runtime: str, precision: str) -> tuple[bool, str]:
+    what = f"{model.name} {precision} for {runtime}"
     try:
-        shutil.copyfile(network, partial)
-        partial.replace(path)
-    except OSError as error:
-        raise SinkError(f"{path}: cannot be written: {error.strerror or error}; choose another path") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        weights = ensure(model)
+        loaded = load_session(model, weights, runtime=runtime, precision=precision, require=runtime, anew=True)
+    except RuntimeUnavailable as error:
+        return False, f"off      {what}: {error}"
+    loaded.session.close()
+    return True, f"good     {what}: {loaded.parity} from f32"
+
+
+@engines.command("clean")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing unless something is wrong.")
+def clean_engines(quiet: bool) -> None:
+    """Remove what no run will use again: built by other versions, for other devices or weights; half-written files."""
+    gone = clean()
+    for each, why in gone:
+        say(f"removed  {each.path.name}  ({each.kind}, {_size(each.size_bytes)}): {why}", quiet)
+    say(f"removed {len(gone)} files, {_size(sum(each.size_bytes for each, _ in gone))}", quiet)
 
 
 @engines.command("remove")

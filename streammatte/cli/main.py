@@ -8,6 +8,7 @@ import traceback
 
 import click
 
+from streammatte.cli.compare import compare
 from streammatte.cli.completion import completion
 from streammatte.cli.ctl import ctl
 from streammatte.cli.demo import demo
@@ -44,7 +45,7 @@ def cli() -> None:
     """Real-time video matting: `streammatte INPUT [options]` runs; `streammatte run --help` lists the options."""
 
 
-for _command in (run, demo, devices, ctl, obs, models, engines, probe, doctor, completion):
+for _command in (run, compare, demo, devices, ctl, obs, models, engines, probe, doctor, completion):
     cli.add_command(_command)
 
 

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 import click
 import platformdirs
 
+from streammatte.catalog import Model
 from streammatte.config import Settings, flag_of, read_config, setting
+from streammatte.ledger import check_licence, check_use
 
-__all__ = ["Shown", "chosen", "setting_options"]
+__all__ = ["Shown", "check_allowed", "chosen", "setting_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,3 +84,10 @@ def chosen(given: dict[str, Any], config_file: Path | None) -> tuple[Settings, S
     values.update({name: value for name, value in given.items() if value not in (None, ())})
     shown = {item.name: values.pop(item.name) for item in dataclasses.fields(Shown) if item.name in values}
     return Settings(**values), Shown(**shown)
+
+
+def check_allowed(model: Model) -> None:
+    """Raises ModelError for one that makes no mattes, or whose licence was not accepted; as the user's settings say."""
+    settings, _ = chosen({}, None)
+    check_use(model)
+    check_licence(model, commercial=settings.commercial, accept_licence=settings.accept_licence)

@@ -15,7 +15,7 @@ from streammatte.assembly import awaits_publisher, open_pipeline
 from streammatte.cli.keys import keys
 from streammatte.cli.options import chosen, setting_options
 from streammatte.cli.report import check_report_path, is_page, write_report
-from streammatte.cli.screen import frame_progress, pull_progress, say, show_report
+from streammatte.cli.screen import frame_progress, preparing, say, show_report
 from streammatte.config import Settings
 from streammatte.errors import StreammatteError
 from streammatte.inspector import Inspector
@@ -44,8 +44,8 @@ def run_pipeline(
     if awaits_publisher(source) and not quiet:
         click.echo(f"waiting for a stream that is sent to {source.partition('?')[0]}; Ctrl-C ends it", err=True)
     # Two displays cannot share a terminal: the download's ends before the frames' begins.
-    with pull_progress(quiet, settings.model) as pulling:
-        pipeline = open_pipeline(source, settings, pulling=pulling, inspector=inspector)  # type: ignore[arg-type]
+    with preparing(quiet, settings.model) as told:
+        pipeline = open_pipeline(source, settings, pulling=told.pulling, building=told.building, inspector=inspector)
     doing = "live" if isinstance(pipeline, LivePipeline) else "matting"
     try:
         with frame_progress(quiet, doing=doing) as progress, _controlled(pipeline, settings, quiet):

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 
 from streammatte.meter import LiveReport, RunReport
+from streammatte.nvidia import driver_missing
+from streammatte.ports import BuildProgress
 
 __all__ = [
     "FrameProgress",
+    "Preparing",
     "frame_progress",
-    "pull_progress",
+    "preparing",
     "say",
     "show_report",
 ]
@@ -81,29 +83,49 @@ def frame_progress(quiet: bool, stream: TextIO = sys.stderr, doing: str = "matti
         yield _BarProgress(bar, doing)
 
 
+class Preparing(NamedTuple):
+    """Told of what is done before the first frame; None for who wants to hear nothing."""
+
+    pulling: Callable[[int, int | None], None] | None
+    """Bytes of weights done, and in all where that is known."""
+    building: BuildProgress | None
+
+
 @contextmanager
-def pull_progress(quiet: bool, name: str) -> Iterator[object]:
-    """A callback (bytes done, bytes expected or None) that shows a download, silent until it is first called."""
+def preparing(quiet: bool, name: str) -> Iterator[Preparing]:
+    """Shows how the weights of model `name` are pulled and its engines are built; nothing until there is something."""
     console = Console(stderr=True)
     if quiet:
-        yield None
-        return
-    if not console.is_terminal:
-        yield _plain_pull(name)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        tasks: list[int] = []
-
-        def shown(done: int, total: int | None) -> None:
-            if not tasks:
-                tasks.append(bar.add_task(f"pulling {name}", total=total))
-            bar.update(tasks[0], completed=done, total=total)  # type: ignore[arg-type]
-
-        yield shown
+        yield Preparing(None, None)
+    elif not console.is_terminal:
+        yield Preparing(_plain_pull(name), _plain_build(name))
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
+        with Progress(*columns, console=console, transient=True) as bar:
+            yield Preparing(_Bar(bar, name).pulled, _Bar(bar, name).built)
 
 
-def _plain_pull(name: str) -> object:
+class _Bar:
+    """One line of a terminal."""
+
+    def __init__(self, bar: Progress, name: str) -> None:
+        self._bar, self._name = bar, name
+        self._task: TaskID | None = None
+
+    def pulled(self, done: int, total: int | None) -> None:
+        of = f" of {total / 2**20:.0f}" if total else ""
+        self._show(f"pulling {self._name}", done, total, f"{done / 2**20:.0f}{of} MiB")
+
+    def built(self, phase: str, done: int, total: int) -> None:
+        self._show(f"building {self._name}: {phase}", done, total, f"{done} of {total}")
+
+    def _show(self, what: str, done: int, total: int | None, amount: str) -> None:
+        if self._task is None:
+            self._task = self._bar.add_task(what, total=total, amount=amount)
+        self._bar.update(self._task, description=what, completed=done, total=total, amount=amount)
+
+
+def _plain_pull(name: str) -> Callable[[int, int | None], None]:
     spoken = [-1]
 
     def shown(done: int, total: int | None) -> None:
@@ -112,6 +134,18 @@ def _plain_pull(name: str) -> object:
             spoken[0] = tenth
             of = f" of {total / 2**20:.0f}" if total else ""
             click.echo(f"pulling {name}: {done / 2**20:.0f}{of} MiB", err=True)
+
+    return shown
+
+
+def _plain_build(name: str) -> BuildProgress:
+    spoken = [time.monotonic() - _PLAIN_EVERY_S]
+
+    def shown(phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - spoken[0] >= _PLAIN_EVERY_S:
+            spoken[0] = now
+            click.echo(f"building the engine of {name}: {phase}, {done} of {total}", err=True)
 
     return shown
 
@@ -140,7 +174,8 @@ def show_report(report: RunReport) -> None:
         say(f"mattes   {report.inspection.summary()}")
     if report.live is not None:
         _show_live(report.live)
-    for note in report.fallbacks:
+    # Without a GPU nothing is amiss when the runtimes for GPUs are not used: that stands in the report file alone.
+    for note in (*(report.passed_over if driver_missing() is None else ()), *report.fallbacks):
         say(f"note     {note}")
     for output in report.outputs if report.live is None else ():
         say(f"wrote    {output.path}  ({output.codec}, {output.frames} frames)")

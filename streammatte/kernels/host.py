@@ -30,6 +30,7 @@ __all__ = [
     "frame_rgb",
     "lift_box",
     "planes_from_rgb",
+    "probability",
     "resize",
     "subsample",
     "turn",
@@ -175,3 +176,11 @@ def alpha_plane(pha: npt.NDArray[np.float32], width: int, height: int, target: P
     if target.bits <= 8:
         return np.asarray(cv2.convertScaleAbs(np.maximum(grown, 0, out=grown), alpha=float(target.peak)), np.uint8)
     return _quantise(grown * np.float32(target.peak), target)
+
+
+_LARGEST = np.float32(88)  # exp of more is no float32
+
+
+def probability(raw: npt.NDArray[np.float32], logits: bool) -> npt.NDArray[np.float32]:
+    """What a network says, of any shape, as a probability: its sigmoid where it gives logits, itself otherwise."""
+    return np.asarray(1 / (1 + np.exp(np.minimum(-raw, _LARGEST))), np.float32) if logits else raw

@@ -23,17 +23,23 @@ ARCHITECTURES = ("u2net", "u2netp", "birefnet:swin_v1_t", "birefnet:swin_v1_l")
 def build(name: str, *, backbone: str = "swin_v1_l", patches: PatchOrder = "planes") -> nn.Module:
     """The network `name` (u2net, u2netp or birefnet) in evaluation mode, with weights drawn at random.
 
-    `backbone` and `patches` are BiRefNet's. Under `torch.device("meta")` it takes no memory until weights are loaded.
+    `backbone` and `patches` are BiRefNet's. Its attribute `facts` says in words what was asked for. Under
+    `torch.device("meta")` it takes no memory until weights are loaded.
     Raises ModelError for a name or a backbone that is not known, ImportError without torch.
     """
     if name in ("u2net", "u2netp"):
         from streammatte.networks.u2net import U2Net
 
-        return U2Net(small=name == "u2netp").eval()
+        return _described(U2Net(small=name == "u2netp"), {"architecture": name})
     from streammatte.networks.birefnet import BiRefNet
     from streammatte.networks.swin import SWINS
 
     if name != "birefnet" or backbone not in SWINS:
         asked = name if name != "birefnet" else f"birefnet:{backbone}"
         raise ModelError(f"{asked}: no such network; one of {', '.join(ARCHITECTURES)}")
-    return BiRefNet(SWINS[backbone], patches).eval()
+    return _described(BiRefNet(SWINS[backbone], patches), {"architecture": f"{name}:{backbone}", "patches": patches})
+
+
+def _described(network: nn.Module, facts: dict[str, str]) -> nn.Module:
+    network.facts = facts
+    return network.eval()

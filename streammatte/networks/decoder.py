@@ -30,6 +30,8 @@ class Decoder(nn.Module):
     Level 4 is the coarsest. Its own parts are numbered so; what brings the picture in is numbered one higher.
     """
 
+    TRAINING = tuple(f"{name}_{level}" for level in (4, 3, 2) for name in ("gdt_convs_pred", "conv_ms_spvn"))
+
     def __init__(self, channels: Sequence[int], order: PatchOrder) -> None:
         super().__init__()
         self._order = order

@@ -5,14 +5,13 @@ Zhu et al., "Deformable ConvNets v2: More Deformable, Better Results", CVPR 2019
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streammatte.networks.constants import on_device
 from streammatte.networks.precision import sigmoid32
 
 __all__ = ["DeformableConv", "deform_conv"]
@@ -49,7 +48,8 @@ def deform_conv(x: Tensor, offsets: Tensor, modulation: Tensor, kernel: Tensor, 
     n, c, h, w = x.shape
     outputs, taps = kernel.shape[0], kernel.shape[-1] ** 2
     dy, dx = offsets.reshape(n, taps, 2, h, w).unbind(2)
-    rows, columns = (torch.as_tensor(each, device=x.device) for each in _undisturbed(h, w, kernel.shape[-1]))
+    rows = on_device(_rows, h, kernel.shape[-1], device=x.device)
+    columns = on_device(_columns, w, kernel.shape[-1], device=x.device)
     grid = torch.stack((dx * (2 / w) + columns, dy * (2 / h) + rows), -1).reshape(n, taps * h, w, 2)
     seen = functional.grid_sample(x.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     weighed = seen.reshape(n, c, taps, h, w) * modulation[:, None]
@@ -57,14 +57,19 @@ def deform_conv(x: Tensor, offsets: Tensor, modulation: Tensor, kernel: Tensor, 
     return functional.conv2d(flat, kernel.reshape(outputs, c * taps, 1, 1), bias)
 
 
-@cache
-def _undisturbed(h: int, w: int, side: int) -> tuple[Axis, Axis]:
-    """Where taps look without offsets: y (taps, h, 1) and x (taps, 1, w), for `grid_sample`.
+def _rows(h: int, side: int) -> Axis:
+    """Where taps look without offsets: y (taps, h, 1), for `grid_sample`.
 
-    Its -1 and 1 are the outer borders of the outer pixels (align_corners=False). They are constants of a graph that is
-    exported, small ones because each axis stands for itself.
+    Its -1 and 1 are the outer borders of the outer pixels (align_corners=False). Such constants of a graph that is
+    exported are small because each axis stands for itself.
     """
-    reach_y, reach_x = (axis.reshape(-1, 1) - side // 2 for axis in np.indices((side, side)))
-    rows = (2 * (np.arange(h) + reach_y) + 1) / h - 1
-    columns = (2 * (np.arange(w) + reach_x) + 1) / w - 1
-    return rows[:, :, None].astype(np.float32), columns[:, None, :].astype(np.float32)
+    reach = np.indices((side, side))[0].reshape(-1, 1) - side // 2
+    rows: Axis = ((2 * (np.arange(h) + reach) + 1) / h - 1).astype(np.float32)
+    return rows[:, :, None]
+
+
+def _columns(w: int, side: int) -> Axis:
+    """The same across: x (taps, 1, w)."""
+    reach = np.indices((side, side))[1].reshape(-1, 1) - side // 2
+    columns: Axis = ((2 * (np.arange(w) + reach) + 1) / w - 1).astype(np.float32)
+    return columns[:, None, :]

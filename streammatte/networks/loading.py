@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from streammatte.errors import ModelError, first_line
 
-__all__ = ["load_weights"]
+__all__ = ["check_same", "load_weights"]
 
 _PREFIXES = ("_orig_mod.", "module.")
 """What torch.compile and data-parallel training put before every name, in this order or the other."""
@@ -24,11 +24,12 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """
     found = {_bare(name): tensor for name, tensor in _tensors(path).items()}
     wanted = network.state_dict()
-    _check_same(found, wanted, path)
+    check_same(found, wanted, path)
     network.load_state_dict({name: found[name].to(each.dtype) for name, each in wanted.items()}, assign=True)
 
 
-def _check_same(found: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> None:
+def check_same(found: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> None:
+    """Raises ModelError where names or shapes of what was found in `path` are not those that are wanted."""
     for name, each in wanted.items():
         if name not in found:
             raise ModelError(f"{path}: weights of another network: {name} is missing")

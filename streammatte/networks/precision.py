@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-__all__ = ["LayerNorm32", "Mean32", "fold_batch_norms", "halve", "sigmoid32", "softmax32"]
+__all__ = ["LayerNorm32", "Mean32", "fold_batch_norms", "for_inference", "halve", "sigmoid32", "softmax32"]
 
 
 class LayerNorm32(nn.LayerNorm):
@@ -40,6 +40,15 @@ def softmax32(x: Tensor) -> Tensor:
 def sigmoid32(x: Tensor) -> Tensor:
     """In float32."""
     return torch.sigmoid(x.float())
+
+
+def for_inference(network: nn.Module) -> None:
+    """Fold batch norms, and drop the parts that only training uses (the `TRAINING` of their module), in place."""
+    fold_batch_norms(network)
+    for module in network.modules():
+        for name in getattr(module, "TRAINING", ()):
+            if hasattr(module, name):
+                delattr(module, name)
 
 
 def fold_batch_norms(network: nn.Module) -> None:
@@ -74,8 +83,11 @@ def _fold(convolution: nn.Module, norm: nn.BatchNorm2d) -> None:
     convolution.bias = bias
 
 
-def halve(network: nn.Module) -> None:
-    """Convolutions and linear layers to float16, in place; norms and tables stay in float32. Fold batch norms first."""
+def halve(network: nn.Module, dtype: torch.dtype = torch.float16) -> None:
+    """Convolutions and linear layers to `dtype` (float16 or bfloat16), in place; norms and tables stay in float32.
+
+    Fold batch norms first.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            module.half()
+            module.to(dtype)

@@ -7,7 +7,6 @@ in the authors' detection code, whose weights BiRefNet's backbone continues.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streammatte.networks.constants import on_device
 from streammatte.networks.precision import LayerNorm32, softmax32
 
 __all__ = ["SWINS", "Swin", "SwinShape"]
@@ -145,7 +145,9 @@ class _WindowAttention(nn.Module):
         size = width // self._heads
         q, k, v = self.qkv(x).reshape(count, positions, 3, self._heads, size).permute(2, 0, 3, 1, 4).unbind(0)
         logits = (q * size**-0.5 @ k.transpose(-2, -1)).float()
-        logits = logits + self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
+        # An embedding, not an index: exported it is Gather, which every runtime has.
+        bias = functional.embedding(self.relative_position_index, self.relative_position_bias_table)
+        logits = logits + bias.permute(2, 0, 1)
         if mask is not None:
             by_window = logits.reshape(-1, mask.shape[0], self._heads, positions, positions)
             logits = (by_window + mask[:, None]).reshape(count, self._heads, positions, positions)
@@ -198,8 +200,11 @@ def _from_windows(x: Tensor, h: int, w: int, size: int) -> Tensor:
 
 
 def _relative_positions(window: int) -> Tensor:
-    """(positions, positions) int64: for each two positions of a window, their row of the bias table."""
-    steps = torch.arange(window)
+    """(positions, positions) int64: for each two positions of a window, their row of the bias table.
+
+    Real ones also where the network is on the meta device: no file of weights is needed to know them.
+    """
+    steps = torch.arange(window, device="cpu")
     rows, columns = (axis.flatten() for axis in torch.meshgrid(steps, steps, indexing="ij"))
     apart_y, apart_x = (axis[:, None] - axis[None, :] + window - 1 for axis in (rows, columns))
     return apart_y * (2 * window - 1) + apart_x
@@ -207,11 +212,10 @@ def _relative_positions(window: int) -> Tensor:
 
 def _shift_mask(h: int, w: int, window: int, device: torch.device) -> Tensor:
     """(windows, positions, positions) float32: `_APART` where a shifted window joins what lies at opposite borders."""
-    region = torch.as_tensor(_regions(h, w, window), device=device)
+    region = on_device(_regions, h, w, window, device=device)
     return (region[:, :, None] != region[:, None, :]).float() * _APART
 
 
-@cache
 def _regions(h: int, w: int, window: int) -> npt.NDArray[np.int32]:
     """(windows, positions): which part of the picture each position comes from; a constant of a graph that is exported.
 

@@ -180,7 +180,7 @@ def _facts(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "speed", f"{report.throughput_fps:.1f} fps, {report.wall_s:.1f} s"
     for output in report.outputs:
         yield "wrote", f"{output.path} ({output.codec}, {output.frames} frames)"
-    for note in report.fallbacks:
+    for note in (*report.passed_over, *report.fallbacks):
         yield "note", note
     yield "streammatte", report.streammatte
 

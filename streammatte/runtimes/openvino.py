@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from streammatte.engine_cache import EngineCache
 from streammatte.errors import RuntimeUnavailable
-from streammatte.ports import Precision, Session, SessionInfo
+from streammatte.ports import BuildProgress, Precision, Session, SessionInfo
 
 if TYPE_CHECKING:
     import openvino
@@ -27,11 +27,17 @@ class OpenVinoRuntime:
     """Runs ONNX networks on the CPU through OpenVINO, with compiled models kept in the engine cache."""
 
     name = "openvino"
+    trusted = True
+    strongly_typed = False
 
     def unavailable(self) -> str | None:
         """Why not, with the remedy; None if it can be used."""
         if find_spec("openvino") is None:
             return "not installed: pip install openvino"
+        return None
+
+    def declined(self) -> str | None:
+        """Never: it is the last to be tried."""
         return None
 
     def precisions(self) -> tuple[Precision, ...]:
@@ -46,10 +52,21 @@ class OpenVinoRuntime:
         return f"openvino {version('openvino')}", str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
 
     def load(
-        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
+        self,
+        onnx: Path,
+        sha256: str,
+        *,
+        output: int,
+        precision: Precision,
+        cache: Path | None,
+        streams: int = 1,
+        building: BuildProgress | None = None,
     ) -> Session:
         """Compile `onnx` for the CPU: one stream for latency, several that share the cores for throughput."""
         core = _core()
+        if precision == "fp16":
+            reason = "it runs on the CPU here, in int8, bf16 or f32"
+            raise RuntimeUnavailable("precision fp16 cannot be had", {"openvino": reason})
         if precision == "bf16" and not _has_bf16(core):
             raise RuntimeUnavailable("precision bf16 cannot be had", {"openvino": "this CPU has no bf16 arithmetic"})
         config = _config(_float_hint(core, precision), streams)

@@ -21,7 +21,7 @@ from sink_clips import decode
 import streammatte.cli.demo
 import streammatte.cli.run
 from streammatte.cli.main import cli, main
-from streammatte.cli.screen import FrameProgress, frame_progress, pull_progress
+from streammatte.cli.screen import FrameProgress, frame_progress, preparing
 from streammatte.errors import StreammatteError
 
 PATTERN = "pattern:96x64?frames=5"
@@ -292,17 +292,28 @@ def test_quiet_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     with frame_progress(quiet=True) as show:
         now[0] = 200.0
         show(50, 100)
-    with pull_progress(True, "u2net") as pulling:
-        assert pulling is None
+    with preparing(True, "u2net") as told:
+        assert told == (None, None)
     assert capsys.readouterr() == ("", "")
 
 
 def test_plain_progress_of_a_download(capsys: pytest.CaptureFixture[str]) -> None:
-    with pull_progress(False, "u2net") as pulling:
+    with preparing(False, "u2net") as told:
         for done in range(0, 101):
-            pulling(done << 20, 100 << 20)  # type: ignore[operator]
+            told.pulling(done << 20, 100 << 20)  # type: ignore[misc]
     lines = capsys.readouterr().err.splitlines()
     assert (len(lines), lines[0], lines[-1]) == (11, "pulling u2net: 0 of 100 MiB", "pulling u2net: 100 of 100 MiB")
+
+
+def test_plain_progress_of_a_build(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with preparing(False, "u2net") as told:
+        for done in range(10):
+            told.building("tactics", done, 10)  # type: ignore[misc]
+            now[0] += 2.0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"building the engine of u2net: tactics, {done} of 10" for done in (0, 3, 6, 9)]
 
 
 class _Terminal:
@@ -354,19 +365,21 @@ def test_doctor(call: Call, tiny_folder: Path) -> None:
     code, out, err = call("doctor")
     assert (code, err) == (0, "")
     assert re.search(r"^ +openvino +usable, best first: .*f32$", out, re.MULTILINE)
-    assert re.search(r"^ +onnxruntime +usable, best first: f32$", out, re.MULTILINE)
+    asked = "not used unless asked for: runs on the CPU here, where openvino is faster"
+    assert re.search(rf"^ +onnxruntime +usable, best first: f32; {asked}$", out, re.MULTILINE)
     assert f"cache {tiny_folder / 'cache'}" in out
-    assert re.search(r"^ +tiny +(not pulled: streammatte models pull tiny|\S+tiny\.onnx)$", out, re.MULTILINE)
+    assert re.search(r"^ +(tiny +\S+tiny\.onnx|no model is here +the first run pulls one; .*)$", out, re.MULTILINE)
     assert re.search(r"^ +numpy +\d", out, re.MULTILINE)
 
 
 def test_doctor_where_nothing_can_run(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("openvino.OpenVinoRuntime", "onnxruntime.OnnxRuntime"):
-        monkeypatch.setattr(f"streammatte.runtimes.{name}.unavailable", lambda self: "not installed: pip install it")
+    others = ("runtimes.onnxruntime.OnnxRuntime", "networks.runtime.TorchRuntime")
+    for name in ("runtimes.openvino.OpenVinoRuntime", *others):
+        monkeypatch.setattr(f"streammatte.{name}.unavailable", lambda self: "not installed: pip install it")
     monkeypatch.setattr("streammatte.cli.doctor._LIBRARIES", ("numpy", "nosuch-library"))
     code, out, _ = call("doctor")
     assert code == 1
-    assert out.count("not installed: pip install it") == 2
+    assert out.count("not installed: pip install it") == 3
     assert re.search(r"^ +nosuch-library +not installed$", out, re.MULTILINE)
 
 

@@ -317,6 +317,8 @@ def test_the_command_as_json(built: Built, call: Callable[..., tuple[int, str]])
     found = json.loads(out)
     assert (code, out.count("\n")) == (0, 1)
     assert [Finding(**finding) for finding in found["live"]] == findings(built.machine)
-    assert [runtime["name"] for runtime in found["runtimes"] if runtime["usable"]] == ["openvino", "onnxruntime"]
-    assert found["models"].keys() == {"tiny"}
+    runtimes = {runtime["name"]: runtime for runtime in found["runtimes"]}
+    assert list(runtimes) == ["tensorrt", "tensorrt_rtx", "torch", "onnxruntime", "openvino"]
+    assert [name for name, found in runtimes.items() if found["usable"] and not found["declined"]][-1] == "openvino"
+    assert found["models"].keys() <= {"tiny"}
     assert found["libraries"]["numpy"]

@@ -11,6 +11,7 @@ from tiny import calibrated_tiny
 
 import streammatte.inventory as subject
 from streammatte.catalog import Model
+from streammatte.engine_cache import EngineCache
 from streammatte.errors import ModelError
 from streammatte.int8 import own_calibration
 from streammatte.inventory import built, remove, remove_all
@@ -60,6 +61,33 @@ def test_weights_that_are_gone_leave_engines_without_a_model(model: Model) -> No
     assert [each.kind for each in remove(model)] == ["calibration"]
     assert len(remove_all()) == 4
     assert built() == []
+
+
+def test_what_runtimes_learnt_is_listed_beside_their_engines(model: Model) -> None:
+    engines = cache_dir() / "engines"
+    weights = ensure(model)
+    gpu = {"runtime": "tensorrt_rtx 1.7", "device": "a GPU"}
+    plan_key = gpu | {"onnx_sha256": weights.sha256, "precision": "fp16", "streams": "1"}
+    before = built()
+    for key, suffix in (
+        (plan_key, ".plan"),
+        (plan_key | {"kept": "runtime cache"}, ".runtime"),
+        (gpu | {"kept": "timing cache"}, ".timing"),
+        ({"of": weights.sha256, "precision": "fp16"}, ".onnx"),
+    ):
+        EngineCache(engines, key, suffix).store(lambda path: path.touch())
+    found = {each.path.suffix: each for each in built() if each not in before}
+    said = {suffix: (each.model, each.kind, each.precision, each.streams) for suffix, each in found.items()}
+    assert said == {
+        ".plan": ("tiny", "engine", "fp16", 1),
+        ".runtime": ("tiny", "runtime cache", "fp16", 0),
+        ".timing": (None, "timing cache", "", 0),
+        ".onnx": ("tiny", "network", "fp16", 0),
+    }
+    assert (found[".timing"].runtime, found[".timing"].device) == ("tensorrt_rtx 1.7", "a GPU")
+    assert found[".onnx"].words.startswith("float16")
+    remove(model)
+    assert [each.kind for each in built()] == ["timing cache"], "it serves every model"
 
 
 def test_what_is_no_engine_is_not_listed(model: Model) -> None:

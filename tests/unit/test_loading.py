@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from streammatte.catalog import Model
 from streammatte.errors import RuntimeUnavailable
 from streammatte.int8 import own_calibration
 from streammatte.loading import load_session
-from streammatte.ports import Precision, SessionInfo
+from streammatte.ports import BuildProgress, Precision, SessionInfo
 from streammatte.quantization.calibration import read_calibration, unsigned_up_to, write_calibration
 from streammatte.registry import Entry
 from streammatte.weights.cache import Weights
@@ -44,19 +44,40 @@ class FakeRuntime:
     loads: list[tuple[str, str, bool]] = field(default_factory=list)
     shift: float = 0.0
     device: str = "none"
+    trusted: bool = True
+    strongly_typed: bool = False
+    why: str | None = None
+    """Why auto should go on."""
+    phases: int = 0
+    """What building takes."""
+    offered: tuple[Precision, ...] = ("int8", "bf16", "f32")
 
     def unavailable(self) -> str | None:
         return None
 
+    def declined(self) -> str | None:
+        return self.why
+
     def precisions(self) -> tuple[Precision, ...]:
-        return ("int8", "bf16", "f32")
+        return self.offered
 
     def identity(self) -> tuple[str, str]:
         return "fake 1", self.device
 
     def load(
-        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
+        self,
+        onnx: Path,
+        sha256: str,
+        *,
+        output: int,
+        precision: Precision,
+        cache: Path | None,
+        streams: int = 1,
+        building: BuildProgress | None = None,
     ) -> FakeSession:
+        for phase in range(self.phases):
+            assert building is not None
+            building("phase", phase, self.phases)
         self.loads.append((precision, onnx.name, cache is not None))
         info = SessionInfo(*self.identity(), precision)
         return FakeSession(info, self.shift if precision == "int8" else 0.0)
@@ -70,7 +91,8 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeRuntime:
     monkeypatch.setenv("STREAMMATTE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(registry, "RUNTIMES", {"fake": Entry("test_loading:FAKE")})
     monkeypatch.setattr(FakeRuntime, "__call__", lambda self: self, raising=False)
-    FAKE.loads, FAKE.shift, FAKE.device = [], 0.0, "none"
+    for item in fields(FakeRuntime):
+        setattr(FAKE, item.name, getattr(FakeRuntime(), item.name))
     return FAKE
 
 
@@ -116,6 +138,50 @@ def test_another_device_gets_its_own_verdict(fake: FakeRuntime, calibrated: tupl
     load(calibrated)
     fake.device, fake.shift = "a newer one", 0.0
     assert load(calibrated).session.info.precision == "int8"
+
+
+def test_what_is_not_trusted_is_compared_in_every_precision(
+    fake: FakeRuntime, calibrated: tuple[Model, Weights]
+) -> None:
+    """Here with OpenVINO's f32, from which the fake is far off: it answers with its input."""
+    fake.trusted = False
+    registry.RUNTIMES["openvino"] = Entry("streammatte.runtimes.openvino:OpenVinoRuntime")
+    loaded = load(calibrated)
+    assert loaded.session.info.runtime.startswith("openvino")
+    words = [note.partition(": mean")[0] for note in loaded.fallbacks[:3]]
+    assert words == [f"fake {precision} passed over: too far from f32" for precision in ("int8", "bf16", "f32")]
+    with pytest.raises(RuntimeUnavailable, match="too far from f32"):
+        load(calibrated, "f32", runtime="fake")
+    assert [precision for precision, _, _ in fake.loads] == ["int8", "bf16", "f32"], "the verdicts are remembered"
+
+
+def test_auto_goes_on_where_a_runtime_declines_and_says_so_once_a_reason(
+    fake: FakeRuntime, calibrated: tuple[Model, Weights], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.RUNTIMES, "second", Entry("test_loading:FAKE"))
+    monkeypatch.setitem(registry.RUNTIMES, "openvino", Entry("streammatte.runtimes.openvino:OpenVinoRuntime"))
+    fake.why = "slow here"
+    loaded = load(calibrated, "f32")
+    assert loaded.session.info.runtime.startswith("openvino")
+    assert (loaded.passed_over, loaded.fallbacks) == (("fake, second passed over: slow here",), ())
+    asked = load(calibrated, "f32", runtime="fake")
+    assert (asked.session.info.runtime, asked.passed_over) == ("fake 1", ()), "asked for by name it is used"
+
+
+def test_building_is_told_and_ended(fake: FakeRuntime, calibrated: tuple[Model, Weights]) -> None:
+    fake.phases = 3
+    told: list[tuple[str, int, int]] = []
+    load(calibrated, "bf16", building=lambda *step: told.append(step))
+    assert told == [("phase", 0, 3), ("phase", 1, 3), ("phase", 2, 3)]
+
+    class Enough(Exception):
+        pass
+
+    def stop(phase: str, done: int, total: int) -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        load(calibrated, building=stop)
 
 
 def own(calibrated: tuple[Model, Weights], **changes: Any) -> Path:

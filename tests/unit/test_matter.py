@@ -48,7 +48,7 @@ def left_red() -> Picture:
 # RGB in, alpha out
 
 
-@pytest.mark.parametrize("runtime", registry.RUNTIMES)
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_alpha_of_a_picture(model: Model, runtime: str) -> None:
     matter = Matter(model, runtime=runtime, precision="f32")
     for red in (0, 64, 128, 191, 255):
@@ -177,16 +177,19 @@ class Partial:
 
 class PartialRuntime:
     name = "fake"
+    trusted = True
+    strongly_typed = False
 
     def unavailable(self) -> str | None:
+        return None
+
+    def declined(self) -> str | None:
         return None
 
     def precisions(self) -> tuple[Precision, ...]:
         return ("f32",)
 
-    def load(
-        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
-    ) -> Session:
+    def load(self, onnx: Path, sha256: str, **how: Any) -> Session:
         return Partial()
 
 
@@ -252,18 +255,21 @@ class FakeRuntime:
     """A runtime that cannot be used, or whose library fails."""
 
     name = "fake"
+    trusted = True
+    strongly_typed = False
     reason: ClassVar[str | None] = None
     failure: ClassVar[Exception | None] = None
 
     def unavailable(self) -> str | None:
         return self.reason
 
+    def declined(self) -> str | None:
+        return None
+
     def precisions(self) -> tuple[Precision, ...]:
         return ("f32",)
 
-    def load(
-        self, onnx: Path, sha256: str, *, output: int, precision: Precision, cache: Path | None, streams: int = 1
-    ) -> Session:
+    def load(self, onnx: Path, sha256: str, **how: Any) -> Session:
         assert self.failure is not None
         raise self.failure
 
@@ -281,9 +287,9 @@ class Unable(FakeRuntime):
 
 
 def runtimes(monkeypatch: pytest.MonkeyPatch, first: type[FakeRuntime] | None = None) -> None:
-    """`--runtime auto` tries `first` before ONNX Runtime, and no other."""
+    """`--runtime auto` tries `first` before OpenVINO, and no other."""
     table = {} if first is None else {"fake": Entry(f"{__name__}:{first.__name__}")}
-    table["onnxruntime"] = registry.RUNTIMES["onnxruntime"]
+    table["openvino"] = registry.RUNTIMES["openvino"]
     monkeypatch.setattr(registry, "RUNTIMES", table)
 
 
@@ -300,15 +306,16 @@ def test_a_runtime_passed_over_is_recorded(
 ) -> None:
     runtimes(monkeypatch, fake)
     matter = Matter(model)
-    assert matter.info.runtime.startswith("onnxruntime ")
-    (fallback,) = matter.fallbacks
+    assert matter.info.runtime.startswith("openvino ")
+    (fallback,) = (*matter.fallbacks, *matter.passed_over)
     assert "fake" in fallback
     assert fallback.endswith(f"passed over: {words}")
 
 
 def test_nothing_passed_over_nothing_recorded(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     runtimes(monkeypatch)
-    assert list(Matter(model).fallbacks) == []
+    matter = Matter(model)
+    assert (matter.fallbacks, matter.passed_over) == ((), ())
 
 
 def test_a_note_of_the_runtime_is_recorded(model: Model) -> None:
@@ -335,10 +342,10 @@ def test_no_other_runtime_where_one_is_asked_for(
 def test_every_runtimes_reason_is_told(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     runtimes(monkeypatch, Absent)
     with pytest.raises(RuntimeUnavailable) as caught:
-        Matter(model, precision="bf16")
+        Matter(model, precision="fp16")
     words = str(caught.value)
     assert "not installed: pip install it" in words
-    assert words.index("fake") < words.index("onnxruntime")
+    assert words.index("fake") < words.index("openvino")
     assert len(caught.value.reasons) == 2
 
 

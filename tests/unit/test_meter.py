@@ -113,14 +113,15 @@ REPORT = RunReport(
     precision="f32",
     device="CPU",
     fallbacks=("runtime x passed over: y",),
+    passed_over=("runtime z passed over: no GPU",),
     stages={"infer": StageTimes(1.0, 2.0, 3.0)},
     av_drift_ms=None,
     peak_rss_mb=100.0,
 )
 KEYS = """
 input outputs frames_in frames_out frames_dropped duration_s wall_s throughput_fps model model_licence weights_sha256
-runtime precision device fallbacks stages av_drift_ms peak_rss_mb interrupted network_runs cuts inspection live
-streammatte
+runtime precision device fallbacks passed_over stages av_drift_ms peak_rss_mb interrupted network_runs cuts
+inspection live streammatte
 """
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tiny import SIDE, calibrated_tiny
 
+from streammatte.catalog import Model
 from streammatte.cli.engines import engines
 from streammatte.errors import ConfigError, ModelError, SinkError
 
@@ -79,8 +81,12 @@ def test_weights_that_do_not_fit_leave_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        (("u2net",), "give --weights FILE, or --random"),
+        (("birefnet:swin_v1_t",), "give --weights FILE, or --random"),
         (("u2net", "--random", "--weights", "a.pth"), "give --weights FILE, or --random"),
+        (("u2net", "--random", "--precision", "int8"), "--precision: int8 is for models"),
+        (("u2net", "--patches", "planes"), "--patches: is about weights of your own"),
+        (("u2net", "--precision", "int8", "--size", "320x320"), "--precision int8: a calibration is of one size"),
+        (("selfie", "--precision", "int8"), "--precision int8: selfie has no calibration"),
         (("u2net", "--random", "--size", "320"), "--size: '320': expected WIDTHxHEIGHT"),
         (("u2net", "--random", "--size", "320x300"), "--size: 320x300: width and height must be multiples of 32"),
         (("u2net", "--random", "--size", "0x320"), "--size: 0x320"),
@@ -93,6 +99,64 @@ def test_flags_that_make_no_sense(args: tuple[str, ...], complaint: str) -> None
         run(*args)
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """The only model there is."""
+    monkeypatch.setenv("STREAMMATTE_CACHE", str(tmp_path / "cache"))
+    made = calibrated_tiny(tiny_folder, tmp_path / "tiny.int8.json")
+    for module in ("streammatte.catalog", "streammatte.cli.export"):
+        monkeypatch.setattr(f"{module}.catalog", lambda: {"tiny": made})
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "content"),
+    [
+        ((), f"tiny-{SIDE}x{SIDE}-f32.onnx", f"tiny.onnx {SIDE} {SIDE} f32"),
+        (("--precision", "fp16", "--size", "96x64"), "tiny-96x64-fp16.onnx", "tiny.onnx 96 64 fp16"),
+        (("-o", "out.onnx"), "out.onnx", f"tiny.onnx {SIDE} {SIDE} f32"),
+    ],
+)
+def test_a_model(args: tuple[str, ...], name: str, content: str, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
+    pytest.importorskip("onnxscript", reason="pip install 'streammatte[torch]'")
+
+    def written(network: str, *, width: int, height: int, precision: str) -> bytes:
+        return f"{network} {width} {height} {precision}".encode()
+
+    monkeypatch.setattr("streammatte.networks.onnx_weights.from_onnx", lambda path: path.name)
+    monkeypatch.setattr("streammatte.networks.export.to_onnx", written)
+    (line,) = run("tiny", *args)
+    assert line.startswith(f"wrote    {name}  (0.0 MiB, sha256 ")
+    assert [(each.name, each.read_text(encoding="utf-8")) for each in Path.cwd().iterdir()] == [(name, content)]
+    with pytest.raises(SinkError, match="exists already"):
+        run("tiny", *args)
+    run("tiny", *args, "--force")
+
+
+def test_a_model_in_int8(tiny: Model) -> None:
+    """The very file that `engines build --output` writes."""
+    run("tiny", "--precision", "int8", "-q")
+    built = CliRunner().invoke(engines, ["build", "tiny", "--output", "built.onnx"], catch_exceptions=False)
+    assert built.exit_code == 0, built.output
+    assert Path(f"tiny-{SIDE}x{SIDE}-int8.onnx").read_bytes() == Path("built.onnx").read_bytes()
+
+
+def test_a_model_that_torch_does_not_know(tiny: Model) -> None:
+    pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
+    pytest.importorskip("onnxscript", reason="pip install 'streammatte[torch]'")
+    with pytest.raises(ModelError, match=r"tiny\.onnx: not a network streammatte knows in torch"):
+        run("tiny")
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_model_that_nobody_knows(tiny: Model) -> None:
+    with pytest.raises(ModelError, match="unknown model 'tinny': did you mean tiny"):
+        run("tinny")
 
 
 def test_an_unknown_network() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tiny_networks import pictures, sample_network, tiny_birefnet, unsettle  # n
 
 from streammatte.networks import build  # noqa: E402
 from streammatte.networks.export import OPSET, ExportPrecision, to_onnx  # noqa: E402
+from streammatte.networks.precision import for_inference, halve  # noqa: E402
 
 LIMITS: dict[ExportPrecision, float] = {"f32": 1e-4, "fp16": 2e-3}
 IN_FLOAT32 = {"LayerNormalization", "Softmax", "Sigmoid", "GridSample", "ReduceMean"}
@@ -88,6 +90,38 @@ def test_what_is_computed_in_which_type(exported: tuple[Path, ExportPrecision]) 
             assert given == {TensorProto.FLOAT}, node.op_type
         if node.op_type in ("Conv", "MatMul", "Gemm"):
             assert given == {heavy}, node.name
+
+
+def test_parameters_are_there_by_name(exported: tuple[Path, ExportPrecision]) -> None:
+    path, precision = exported
+    network = onnx.load(path)
+    facts = {each.key: each.value for each in network.metadata_props}
+    twins = json.loads(facts.pop("streammatte.twins"))
+    assert facts == {"streammatte.precision": precision}
+    found = {each.name: onnx.numpy_helper.to_array(each) for each in network.graph.initializer}
+    ours = sample_network()
+    for_inference(ours)
+    if precision == "fp16":
+        halve(ours)
+    for name, each in ours.named_parameters():
+        twin = twins.get(name, name)
+        held = found[f"network.{twin}"] if twin else np.zeros(each.shape)
+        assert np.array_equal(held, each.detach().numpy()), name
+    assert set(twins) <= {name for name, _ in ours.named_parameters() if ".norm" in name}, "fresh norms are all alike"
+    assert twins
+
+
+def test_it_says_what_it_is() -> None:
+    network = torch.nn.Conv2d(3, 1, 1)
+    network.facts = {"architecture": "birefnet:tiny", "patches": "columns"}
+    read = onnx.load_from_string(to_onnx(network, width=W, height=H, precision="f32"))
+    facts = {each.key: each.value for each in read.metadata_props}
+    assert facts.pop("streammatte.twins")
+    assert facts == {
+        "streammatte.architecture": "birefnet:tiny",
+        "streammatte.patches": "columns",
+        "streammatte.precision": "f32",
+    }
 
 
 def test_nothing_of_the_machine_is_in_it(exported: tuple[Path, ExportPrecision]) -> None:

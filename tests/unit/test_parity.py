@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streammatte.catalog import InputSpec
-from streammatte.parity import Difference, compare, parity_batches
+from streammatte.catalog import InputSpec, Int8Spec, OutputSpec
+from streammatte.parity import Difference, Limits, compare, limits_of, parity_batches
 from streammatte.ports import SessionInfo
 
+PLAIN, LOGITS = OutputSpec(0, "none"), OutputSpec(0, "sigmoid")
 Floats = npt.NDArray[np.float32]
 
 
@@ -38,9 +40,9 @@ def batches() -> list[Floats]:
 
 
 def test_what_is_measured() -> None:
-    same = compare(Shifted(), Shifted(), batches())
+    same = compare(Shifted(), Shifted(), batches(), PLAIN)
     assert same == Difference(0, 0, 0)
-    apart = compare(Shifted(), Shifted(by=0.1, far=0.4), batches())
+    apart = compare(Shifted(), Shifted(by=0.1, far=0.4), batches(), PLAIN)
     assert apart.mean == pytest.approx(0.104, abs=1e-5)
     assert apart.max == pytest.approx(0.5, abs=1e-5)
     assert 0.1 - 1e-6 <= apart.p99 <= 0.5
@@ -50,12 +52,24 @@ def test_what_is_measured() -> None:
     ("mean", "p99", "trusted"), [(0.01, 0.1, True), (0.011, 0.1, False), (0.01, 0.11, False), (math.nan, 0.1, False)]
 )
 def test_limits(mean: float, p99: float, trusted: bool) -> None:
-    assert Difference(mean, p99, 1.0).within(0.01, 0.1) is trusted
+    assert Difference(mean, p99, 1.0).within(Limits(0.01, 0.1)) is trusted
+
+
+def test_logits_are_compared_as_alpha() -> None:
+    apart = compare(Shifted(), Shifted(by=0.4), batches(), LOGITS)
+    assert apart.max == pytest.approx(1 / (1 + math.exp(-0.4)) - 0.5, abs=1e-6)
+
+
+def test_what_precisions_are_held_to() -> None:
+    limits = [limits_of(precision, None) for precision in ("f32", "fp16", "bf16")]
+    assert limits == sorted(limits, key=lambda each: (each.mean, each.p99, each.max))
+    assert not Difference(0.0, 0.0, 0.3).within(limits[0]), "one wrong pixel is a wrong network"
+    assert limits_of("int8", Int8Spec(Path("c.json"), 0.01, 0.1)) == Limits(0.01, 0.1)
 
 
 def test_nan_is_never_within() -> None:
-    broken = compare(Shifted(), Shifted(by=math.nan), batches())
-    assert not broken.within(1.0, 1.0)
+    broken = compare(Shifted(), Shifted(by=math.nan), batches(), PLAIN)
+    assert not broken.within(Limits(1.0, 1.0))
 
 
 def test_pictures_ship_and_are_normalised() -> None:
