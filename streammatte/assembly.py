@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from streammatte.assembly_device import open_on_device
 from streammatte.assembly_live import open_live
 from streammatte.config import Settings
 from streammatte.errors import ConfigError
@@ -12,8 +15,9 @@ from streammatte.inspector import Inspector
 from streammatte.live.pipeline import LivePipeline
 from streammatte.meter import RunReport
 from streammatte.parts import background_of, facts_of, matter_of, sink_options, stages_of, streams_for
+from streammatte.parts_device import host_only
 from streammatte.pipeline import Pipeline, Progress
-from streammatte.ports import Sink, SinkKind, Source
+from streammatte.ports import BuildProgress, DeviceSession, Sink, SinkKind, Source
 from streammatte.quality import quality_of
 from streammatte.sinks import open_sink
 from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
@@ -21,6 +25,7 @@ from streammatte.sources.addresses import awaits_publisher
 from streammatte.sources.devices import cameras, virtual_cameras
 from streammatte.sources.mirrored import Mirrored
 from streammatte.sources.modes import Camera, Mode
+from streammatte.sources.options import Decoder
 from streammatte.weights.fetch import Progress as PullProgress
 
 __all__ = [
@@ -60,8 +65,8 @@ def matte(
     return open_pipeline(str(source), Settings(**settings)).run(progress)  # type: ignore[arg-type]
 
 
-def open_input(spec: str, settings: Settings) -> Source:
-    """The source that `spec` names, cut and read as the settings say."""
+def open_input(spec: str, settings: Settings, decoder: Decoder | None = None) -> Source:
+    """The source that `spec` names, cut and read as the settings say; decoded by `decoder` where it can."""
     options = SourceOptions(
         start_s=settings.start_s,
         duration_s=settings.duration_s,
@@ -72,6 +77,7 @@ def open_input(spec: str, settings: Settings) -> Source:
         salvage=settings.salvage,
         camera_size=settings.camera_size_px(),
         camera_rate=settings.camera_rate(),
+        decoder=decoder,
     )
     return open_source(spec, options)
 
@@ -116,12 +122,18 @@ def _beside(spec: str, kind: SinkKind) -> Path:
 
 
 def open_pipeline(
-    spec: str, settings: Settings, *, pulling: PullProgress | None = None, inspector: Inspector | None = None
+    spec: str,
+    settings: Settings,
+    *,
+    pulling: PullProgress | None = None,
+    building: BuildProgress | None = None,
+    inspector: Inspector | None = None,
 ) -> Pipeline | LivePipeline:
     """Everything opened, nothing running. What was opened is closed again where a later part fails.
 
     Live sources and live outputs (`to`) make a live pipeline; a file given to a live output is read at its own pace.
-    Mattes are always inspected, by `inspector` where one is given: to have its pictures afterwards.
+    `pulling` is told of weights on their way, `building` of engines that take long. Mattes are always inspected, by
+    `inspector` where one is given: to have its pictures afterwards.
     """
     planned = planned_outputs(spec, settings)
     undo: list[Callable[[], None]] = []
@@ -129,20 +141,27 @@ def open_pipeline(
         source = open_input(spec, settings)
         undo.append(source.close)
         if settings.to or source.info.live:
-            return open_live(source, settings, planned, undo, pulling=pulling, inspector=inspector)
+            return open_live(source, settings, planned, undo, pulling=pulling, building=building, inspector=inspector)
         source = Mirrored(source) if settings.mirror else source
         background = background_of(settings.bg, settings.fit)
         if background is not None:
             undo.append(background.close)
         quality = quality_of(settings, live=False)
-        matter = matter_of(settings, quality, pulling, streams_for(live=False))
+        matter = matter_of(settings, quality, streams_for(live=False), pulling, building, batch=settings.batch_size())
         undo.append(matter.close)
+        if (why := host_only(settings, matter)) is None:
+            again = partial(open_input, spec, settings)
+            inspecting = inspector or Inspector()
+            return open_on_device(source, again, settings, quality, planned, background, matter, undo, inspecting)
+        facts = facts_of(matter)
+        if isinstance(matter.session, DeviceSession) and matter.session.device != "cpu":
+            facts = replace(facts, fallbacks=(*facts.fallbacks, f"frames were on the host: {why}"))
         sinks: list[Sink] = []
         for path, kind in planned:
             sinks.append(open_sink(path, kind, source.info, sink_options(settings, matter)))
             undo.append(sinks[-1].abort)
         stages = stages_of(settings, quality, matter, background, live=False)
-        return Pipeline(source, stages, sinks, facts_of(matter), inspector or Inspector())
+        return Pipeline(source, stages, sinks, facts, inspector or Inspector())
     except BaseException:
         for action in reversed(undo):
             action()

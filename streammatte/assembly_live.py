@@ -29,7 +29,7 @@ from streammatte.parts import (
     stages_of,
     streams_for,
 )
-from streammatte.ports import Background, LiveSink, Refiner, Sink, SinkKind, Source
+from streammatte.ports import Background, BuildProgress, LiveSink, Refiner, Sink, SinkKind, Source
 from streammatte.quality import Quality, quality_of
 from streammatte.sinks import open_sink
 from streammatte.sinks.live import live_kind, open_live_sink
@@ -52,6 +52,7 @@ def open_live(
     undo: list[Callable[[], None]],
     *,
     pulling: PullProgress | None,
+    building: BuildProgress | None,
     inspector: Inspector | None,
 ) -> LivePipeline:
     """Everything opened, nothing running; `undo` gets what closes each part again."""
@@ -61,10 +62,8 @@ def open_live(
     card = _card(settings, background)
     undo += [part.close for part in (background, card) if part is not None]
     quality, streams = quality_of(settings, live=True), streams_for(live=True)
-    matter = matter_of(settings, quality, pulling, streams)
-    models = Models(
-        settings.model, matter, lambda name: matter_of(replace(settings, model=name), quality, None, streams)
-    )
+    matter = matter_of(settings, quality, streams, pulling, building)
+    models = Models(settings.model, matter, lambda name: matter_of(replace(settings, model=name), quality, streams))
     undo.append(models.close)
     live_sinks: list[LiveSink] = []
     for spec in settings.to:

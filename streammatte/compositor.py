@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streammatte.frame import Frame, Layer, PixelFormat, Plane
+from streammatte.frame import Frame, Layer, Plane
 from streammatte.kernels.mixing import blend
 
-__all__ = ["alpha_frame", "composite", "subject_frame"]
+__all__ = ["composite"]
 
 
 def composite(layer: Layer, background: tuple[Plane, ...]) -> Frame:
@@ -19,16 +19,3 @@ def composite(layer: Layer, background: tuple[Plane, ...]) -> Frame:
     parts = zip(layer.fgr, background, layer.alphas, strict=True)
     planes = tuple(blend(fgr, bg, pha, frame.format.peak) for fgr, bg, pha in parts)
     return replace(frame, planes=planes, alpha=None)
-
-
-def subject_frame(layer: Layer) -> Frame:
-    """The subject's own colour with its straight alpha, for sinks that hold alpha."""
-    return replace(layer.frame, planes=layer.fgr, alpha=layer.pha)
-
-
-def alpha_frame(layer: Layer) -> Frame:
-    """Alpha alone, as a full-range gray frame of the source's depth."""
-    bits = layer.frame.format.bits
-    gray = PixelFormat.named("gray" if bits == 8 else f"gray{bits}le")
-    color = replace(layer.frame.color, full_range=True)
-    return replace(layer.frame, planes=(layer.pha,), alpha=None, format=gray, color=color)

@@ -16,6 +16,7 @@ from streammatte.errors import ConfigError
 __all__ = ["Settings", "flag_of", "read_config", "setting"]
 
 
+_LARGEST_BATCH = 64
 _RANGES = {"feather_px": (0, 200), "shift_px": (-100, 100), "despill": (0, 1), "light_wrap": (0, 1)}
 
 
@@ -44,9 +45,21 @@ class Settings:
         choices=("fusion", "off"),
     )
     model: str = setting("u2net", "Model name: see `streammatte models list`.", metavar="NAME", short="-m")
-    runtime: str = setting("auto", "Library that runs the network.", choices=("auto", "openvino", "onnxruntime"))
+    accept_licence: tuple[str, ...] = setting(
+        (),
+        "Accept this model's licence for this run (`streammatte models accept` does for good); repeat for several.",
+        metavar="NAME",
+    )
+    commercial: bool = setting(
+        False, "Refuse models whose licence does not allow commercial use, whatever was accepted."
+    )
+    runtime: str = setting(
+        "auto",
+        "Library that runs the network; auto tries them in this order.",
+        choices=("auto", "tensorrt", "tensorrt_rtx", "torch", "onnxruntime", "openvino"),
+    )
     require: str | None = setting(None, "Fail unless this runtime runs the network.", metavar="RUNTIME")
-    precision: str = setting("auto", "Arithmetic of the network.", choices=("auto", "int8", "bf16", "f32"))
+    precision: str = setting("auto", "Arithmetic of the network.", choices=("auto", "int8", "fp16", "bf16", "f32"))
     compat: str | None = setting(None, "Reproduce another tool's arithmetic exactly.", choices=("rembg",))
     quality: str | None = setting(
         None,
@@ -66,6 +79,11 @@ class Settings:
     refine_steps: int | None = setting(None, "Steps of --refine closed-form.", metavar="N")
     stride: int | None = setting(
         None, "Run the network at the latest every N frames, sooner where much moves.", metavar="N"
+    )
+    batch: str = setting(
+        "auto",
+        "Frames that a GPU's network sees at once, or auto: 4 where its input is small, else 1; files only.",
+        metavar="N",
     )
     tta: str | None = setting(
         None, "Show the network each picture mirrored too; takes it twice the time.", choices=("on", "off")
@@ -137,8 +155,14 @@ class Settings:
             _between(getattr(self, name), least, most, name)
         for name, (least, most) in _RANGES.items():
             _within(getattr(self, name), least, most, name)
+        if self.batch != "auto" and not (self.batch.isdecimal() and 1 <= int(self.batch) <= _LARGEST_BATCH):
+            raise ConfigError("--batch", f"expected auto or 1 to {_LARGEST_BATCH}, got {self.batch!r}")
         if self.crf is not None and not 0 <= self.crf <= 63:
             raise ConfigError("--crf", f"must be 0 to 63, got {self.crf}")
+
+    def batch_size(self) -> int | None:
+        """`batch` as a number; None for auto."""
+        return None if self.batch == "auto" else int(self.batch)
 
     def size_px(self) -> tuple[int, int] | None:
         """`input_size` as (width, height)."""
@@ -249,6 +273,8 @@ def _typed(value: Any, item: dataclasses.Field[Any], where: str, folder: Path) -
         if isinstance(value, str):
             beside = folder / value
             return str(beside) if item.name in ("bg", "card") and beside.is_file() else value
+        if item.name == "batch" and type(value) is int:
+            return str(value)
         if item.name in ("input_rate", "fps") and type(value) in (int, float):
             return str(value)
     raise ConfigError(where, f"expected {wanted.replace(' | None', '')}, got {value!r}")

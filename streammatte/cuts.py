@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from streammatte.frame import Matte
 
-__all__ = ["CutDetector"]
+__all__ = ["BINS", "GRID", "HISTOGRAM_THRESHOLD", "LAYOUT_THRESHOLD", "CutDetector"]
 
-_BINS = 8
-_GRID = (16, 16)
-_HISTOGRAM_THRESHOLD = 0.35
-_LAYOUT_THRESHOLD = 0.07
+BINS = 8
+GRID = (16, 16)
+HISTOGRAM_THRESHOLD = 0.35
+LAYOUT_THRESHOLD = 0.07
 
 
 class CutDetector:
@@ -37,14 +37,14 @@ class CutDetector:
             return False
         distance = cv2.compareHist(before, histogram, cv2.HISTCMP_BHATTACHARYYA)
         moved = float(np.abs(layout - blocks).mean())
-        return distance > _HISTOGRAM_THRESHOLD and moved > _LAYOUT_THRESHOLD
+        return distance > HISTOGRAM_THRESHOLD and moved > LAYOUT_THRESHOLD
 
 
 def _histogram(src: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    counts = cv2.calcHist([np.ascontiguousarray(src[::2, ::2])], [0, 1, 2], None, [_BINS] * 3, [0.0, 1.0001] * 3)
+    counts = cv2.calcHist([np.ascontiguousarray(src[::2, ::2])], [0, 1, 2], None, [BINS] * 3, [0.0, 1.0001] * 3)
     return np.asarray(counts / counts.sum(), np.float32)
 
 
 def _layout(src: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    blocks = np.asarray(cv2.resize(src, _GRID, interpolation=cv2.INTER_AREA), np.float32)
+    blocks = np.asarray(cv2.resize(src, GRID, interpolation=cv2.INTER_AREA), np.float32)
     return np.asarray(blocks - blocks.mean(axis=(0, 1)), np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -14,7 +14,20 @@ import numpy.typing as npt
 from streammatte.color import ColorSpec
 from streammatte.errors import ContractError
 
-__all__ = ["Frame", "Layer", "Look", "Matte", "Packet", "PixelFormat", "Plane", "Shown", "StreamInfo", "is_packet"]
+__all__ = [
+    "Frame",
+    "Layer",
+    "Look",
+    "Matte",
+    "Packet",
+    "PixelFormat",
+    "Plane",
+    "Shown",
+    "StreamInfo",
+    "alpha_frame",
+    "is_packet",
+    "subject_frame",
+]
 
 Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """One component of a picture, (h, w), C-contiguous rows; uint8 up to 8 bits, else uint16 in native byte order."""
@@ -196,6 +209,19 @@ class Layer:
     def pha(self) -> Plane:
         """Straight alpha (H, W)."""
         return self.alphas[0]
+
+
+def subject_frame(layer: Layer) -> Frame:
+    """The subject's own colour with its straight alpha, for sinks that hold alpha."""
+    return replace(layer.frame, planes=layer.fgr, alpha=layer.pha)
+
+
+def alpha_frame(layer: Layer) -> Frame:
+    """Alpha alone, as a full-range gray frame of the source's depth."""
+    bits = layer.frame.format.bits
+    gray = PixelFormat.named("gray" if bits == 8 else f"gray{bits}le")
+    color = replace(layer.frame.color, full_range=True)
+    return replace(layer.frame, planes=(layer.pha,), alpha=None, format=gray, color=color)
 
 
 @dataclass(frozen=True, slots=True)

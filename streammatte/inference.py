@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
-from streammatte.cuts import CutDetector
+from streammatte.batches import with_batches
 from streammatte.errors import first_line
 from streammatte.frame import Frame, Look, Matte, Packet, Shown
 from streammatte.keyframes import Keyframes
 from streammatte.late import with_late_mattes
 from streammatte.lookahead import looking_ahead
 from streammatte.meter import Meter
-from streammatte.motion import MotionEstimator
 from streammatte.parallel import with_mattes
-from streammatte.ports import Stabilizer
+from streammatte.ports import Stabilizer, Tracker
+from streammatte.tracking import HostTracker
 
-__all__ = ["Inference", "MatteMaker", "Pace"]
+__all__ = ["Ahead", "BatchMaker", "Inference", "MatteMaker", "Pace"]
 
 _Matted: TypeAlias = tuple[Frame, Matte] | Packet
+Ahead: TypeAlias = Callable[[Iterable[_Matted], int], Iterator[_Matted]]
+"""How mattes are averaged with those of so many frames to come."""
 
 
 class MatteMaker(Protocol):
@@ -33,6 +35,13 @@ class MatteMaker(Protocol):
 
     def see(self, look: Look) -> Matte:
         """The network's matte of it, at network resolution. Called from as many threads as there are streams."""
+
+
+class BatchMaker(MatteMaker, Protocol):
+    """A Matter that sees several frames at once."""
+
+    def see_all(self, looks: list[Look]) -> list[Matte]:
+        """The network's mattes of them, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +56,59 @@ class Pace:
     """Frames after the present one that a matte is averaged with."""
     streams: int = 1
     """Keyframes that the network may be given at once, each from a thread of its own."""
+    batch: int = 1
+    """Keyframes that the network is shown at once; more than one only where `maker` has `see_all`."""
     live: bool = False
     """Frames are not kept waiting: mattes that come late are carried to the present."""
 
 
 class Inference:
-    """Runs over a stream's events. `cuts`, `network_runs` and, live, `failed` count as it goes.
+    """Runs over one stream's events. `network_runs` and, live, `failed` count as it goes.
 
-    `maker`, `stabilizer` and the stride and tolerance of `pace` may be replaced from one frame to the next.
+    `maker`, `stabilizer` and the stride and tolerance of `pace` may be replaced from one frame to the next. `tracker`
+    is the host's where none is given, and so is `ahead`.
     """
 
-    def __init__(self, maker: MatteMaker, stabilizer: Stabilizer, pace: Pace, meter: Meter) -> None:
+    def __init__(
+        self,
+        maker: MatteMaker,
+        stabilizer: Stabilizer,
+        pace: Pace,
+        meter: Meter,
+        tracker: Tracker | None = None,
+        ahead: Ahead = looking_ahead,
+    ) -> None:
         self.maker, self.stabilizer, self.pace = maker, stabilizer, pace
         self._meter = meter
-        self.cuts = self.network_runs = 0
+        self._ahead = ahead
+        self._tracker = tracker or HostTracker(onward=pace.lookahead > 0)
+        self.network_runs = 0
         self.failed = 0
         """Errors of the network that a live run went on after; files stop at the first instead."""
         self.last_failure = ""
         self._counting = threading.Lock()
+
+    @property
+    def cuts(self) -> int:
+        """Scene cuts so far."""
+        return self._tracker.cuts
 
     def mattes(self, events: Iterable[Frame | Packet]) -> Iterator[_Matted]:
         """Each frame with its steady matte, in order, packets between them where they were."""
         with closing(self._seen(events)) as seen:  # also where a stabilizer fails: the network's threads end here
             steadied = self._steadied(seen)
             ahead = 0 if self.pace.live else self.pace.lookahead
-            yield from looking_ahead(steadied, ahead) if ahead else steadied
+            yield from self._ahead(steadied, ahead) if ahead else steadied
 
     def _seen(self, events: Iterable[Frame | Packet]) -> Generator[_Matted, None, None]:
         shown = self._shown(events)
         if self.pace.live:
             return with_late_mattes(shown, self._tried)
+        if self.pace.batch > 1:
+            return with_batches(shown, self._see_all, self.pace.batch)
         return with_mattes(shown, self._see, self.pace.streams)
 
     def _shown(self, events: Iterable[Frame | Packet]) -> Iterator[Shown | Packet]:
-        cuts, motion = CutDetector(), MotionEstimator(onward=self.pace.lookahead > 0)
         keyframes = Keyframes(self.pace.stride, self.pace.tolerance)
         for event in events:
             if isinstance(event, Packet):
@@ -89,11 +117,7 @@ class Inference:
             with self._meter.stage("look"):
                 look = self.maker.look(event)
             with self._meter.stage("motion"):
-                matte = look.matte
-                if cuts.is_cut(matte):
-                    self.cuts += 1
-                    matte = replace(matte, discontinuity=True)
-                matte = motion.step(matte)
+                matte = self._tracker.step(look.matte)
             keyframes.stride, keyframes.tolerance = self.pace.stride, self.pace.tolerance
             yield Shown(event, replace(look, matte=matte), keyframes.is_key(matte))
 
@@ -103,6 +127,14 @@ class Inference:
         with self._counting:
             self.network_runs += 1
         return matte
+
+    def _see_all(self, looks: list[Look]) -> list[Matte]:
+        maker = cast(BatchMaker, self.maker)
+        with self._meter.stage("infer"):
+            mattes = maker.see_all(looks)
+        with self._counting:
+            self.network_runs += len(looks)
+        return mattes
 
     def _tried(self, look: Look) -> Matte:
         """`_see`, with its error kept before it is passed on."""

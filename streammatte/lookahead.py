@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -13,47 +13,21 @@ import numpy.typing as npt
 from streammatte.frame import Frame, Matte, Packet
 from streammatte.kernels.warping import warp
 
-__all__ = ["looking_ahead"]
+__all__ = ["WEIGHT", "looking_ahead"]
 
-_WEIGHT = 1.0
+WEIGHT = 1.0
 """Of the next matte against all that is known so far; each one after it weighs half of the one before."""
 
 _Event: TypeAlias = tuple[Frame, Matte] | Packet
-
-
-def looking_ahead(events: Iterable[_Event], frames: int) -> Iterator[_Event]:
-    """The events, in order and `frames` frames late, each matte averaged with those after it.
-
-    They are brought back along `onward` motion, as far as it is trusted all the way; a cut ends what lies ahead.
-    Mattes that the network did not see add nothing.
-    """
-    waiting: deque[_Event] = deque()
-    for event in events:
-        waiting.append(event)
-        while sum(not isinstance(each, Packet) for each in waiting) > frames or isinstance(waiting[0], Packet):
-            yield _averaged(waiting)
-            if not waiting:
-                break
-    while waiting:
-        yield _averaged(waiting)
-
-
-def _averaged(waiting: deque[_Event]) -> _Event:
-    first = waiting.popleft()
-    if isinstance(first, Packet):
-        return first
-    frame, matte = first
-    ahead = [event[1] for event in waiting if not isinstance(event, Packet)]
-    return frame, _with(matte, ahead)
+_Average: TypeAlias = Callable[[Matte, list[Matte]], Matte]
 
 
 def _with(matte: Matte, ahead: list[Matte]) -> Matte:
     total, weights = matte.pha.copy(), np.ones_like(matte.pha)
     way: npt.NDArray[np.float32] | None = None
-    trust, share = np.ones_like(matte.pha), _WEIGHT
+    trust, share = np.ones_like(matte.pha), WEIGHT
     for later in ahead:
-        if later.onward is None or later.pha.shape != matte.pha.shape:
-            break
+        assert later.onward is not None
         flow, believed = later.onward
         if way is None:
             way, trust = flow, believed
@@ -66,3 +40,39 @@ def _with(matte: Matte, ahead: list[Matte]) -> Matte:
             weights += weight
         share /= 2
     return replace(matte, pha=np.asarray(total / weights, np.float32))
+
+
+def looking_ahead(events: Iterable[_Event], frames: int, average: _Average = _with) -> Iterator[_Event]:
+    """The events, in order and `frames` frames late, each matte averaged with those after it.
+
+    They are brought back along `onward` motion, as far as it is trusted all the way; a cut ends what lies ahead.
+    Mattes that the network did not see add nothing. `average` is given a matte and those after it to which motion
+    leads, all of its size; it is the host's unless mattes are elsewhere.
+    """
+    waiting: deque[_Event] = deque()
+    for event in events:
+        waiting.append(event)
+        while sum(not isinstance(each, Packet) for each in waiting) > frames or isinstance(waiting[0], Packet):
+            yield _averaged(waiting, average)
+            if not waiting:
+                break
+    while waiting:
+        yield _averaged(waiting, average)
+
+
+def _averaged(waiting: deque[_Event], average: _Average) -> _Event:
+    first = waiting.popleft()
+    if isinstance(first, Packet):
+        return first
+    frame, matte = first
+    return frame, average(matte, list(_reached(matte, waiting)))
+
+
+def _reached(matte: Matte, waiting: Iterable[_Event]) -> Iterator[Matte]:
+    for event in waiting:
+        if isinstance(event, Packet):
+            continue
+        later = event[1]
+        if later.onward is None or later.pha.shape != matte.pha.shape:
+            break
+        yield later

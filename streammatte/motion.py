@@ -13,11 +13,11 @@ from streammatte.frame import Matte
 from streammatte.kernels.temporal import agreement
 from streammatte.kernels.warping import warp
 
-__all__ = ["MotionEstimator"]
+__all__ = ["CHANGE", "MotionEstimator", "reduced_size"]
 
 _SIDE_PX = 160
 """The flow's size, at most: finer flow takes longer and steadies a matte no better (measured at 320)."""
-_CHANGE = 0.08
+CHANGE = 0.08
 """Of the picture's range: what a pixel may change by on its way."""
 
 _Map: TypeAlias = npt.NDArray[np.float32]
@@ -57,14 +57,18 @@ class MotionEstimator:
 
 def _reduced(src: _Map) -> _Map:
     height, width = src.shape[:2]
+    return np.asarray(cv2.resize(src, reduced_size(width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def reduced_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) of what motion is looked for in, where the network's picture has this size."""
     scale = min(1.0, _SIDE_PX / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(src, size, interpolation=cv2.INTER_AREA), np.float32)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _trust(flow: _Map, other_way: _Map, there: _Map, here: _Map) -> _Map:
     change = cv2.blur(_difference(warp(there, flow), here), (3, 3))
-    return agreement(flow, warp(other_way, flow), np.asarray(change * np.float32(1 / _CHANGE), np.float32))
+    return agreement(flow, warp(other_way, flow), np.asarray(change * np.float32(1 / CHANGE), np.float32))
 
 
 def _difference(one: _Map, other: _Map) -> _Map:

@@ -21,7 +21,7 @@ from streammatte.errors import ConfigError, SourceError
 from streammatte.foregrounds.despill import DespillForeground
 from streammatte.inference import Pace
 from streammatte.matter import Matter
-from streammatte.ports import Background, Compositor, Foreground, Refiner, Stabilizer
+from streammatte.ports import Background, BuildProgress, Compositor, Foreground, Refiner, Stabilizer
 from streammatte.quality import Quality
 from streammatte.refiners.edges import EdgeRefiner
 from streammatte.reporting import RunFacts
@@ -53,8 +53,16 @@ def streams_for(*, live: bool) -> int:
     return min(cores, _MOST_STREAMS)
 
 
-def matter_of(settings: Settings, quality: Quality, pulling: PullProgress | None, streams: int) -> Matter:
-    """The model that `settings` name, loaded for so many pictures at once."""
+def matter_of(
+    settings: Settings,
+    quality: Quality,
+    streams: int,
+    pulling: PullProgress | None = None,
+    building: BuildProgress | None = None,
+    *,
+    batch: int | None = 1,
+) -> Matter:
+    """The model that `settings` name, loaded for so many pictures at once: by threads, and on a device by `batch`."""
     if settings.require and settings.runtime not in ("auto", settings.require):
         raise ConfigError("--require", f"asks for {settings.require}, --runtime for {settings.runtime}; give one")
     return Matter(
@@ -64,8 +72,12 @@ def matter_of(settings: Settings, quality: Quality, pulling: PullProgress | None
         compat=settings.compat,
         require=settings.require,
         streams=streams,
+        batch=batch,
         tta=quality.tta,
+        commercial=settings.commercial,
+        accept_licence=settings.accept_licence,
         progress=pulling,
+        building=building,
     )
 
 
@@ -113,7 +125,7 @@ def stabilizer_of(quality: Quality) -> Stabilizer:
 
 def sink_options(settings: Settings, matter: Matter) -> SinkOptions:
     """How files are encoded; they say which model made them."""
-    made_by = f"streammatte; model {matter.model.name} ({matter.model.licence})"
+    made_by = f"streammatte; model {matter.model.name} ({matter.model.licence}), weights sha256 {matter.weights_sha256}"
     return SinkOptions(
         codec=settings.codec,
         crf=settings.crf,
@@ -135,6 +147,7 @@ def facts_of(matter: Matter) -> RunFacts:
         precision=matter.info.precision,
         device=matter.info.device,
         fallbacks=matter.fallbacks,
+        passed_over=matter.passed_over,
     )
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from streammatte.composing import Stages, compose
+from streammatte.composing import Stages
 from streammatte.errors import ContractError, SourceError
 from streammatte.frame import Frame, Matte, Packet
 from streammatte.handoff import Cancelled, Handoff
@@ -65,7 +65,9 @@ class Pipeline:
         self._inspector = inspector
         self._kinds: set[SinkKind] = {sink.kind for sink in sinks}
         self._meter = Meter()
-        self._inference = Inference(stages.matter, stages.stabilizer, stages.pace, self._meter)
+        self._inference = Inference(
+            stages.matter, stages.stabilizer, stages.pace, self._meter, stages.tracker, stages.ahead
+        )
         self._decoded: Handoff[Frame | Packet] = Handoff(_DECODED)
         self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(_MATTED)
         self._encoding: list[Handoff[_Outcome | Packet]] = [Handoff(_ENCODING) for _ in sinks]
@@ -206,7 +208,7 @@ class Pipeline:
             handoff.close()
 
     def _composed(self, frame: Frame, matte: Matte) -> dict[SinkKind, Frame]:
-        return compose(self._stages, frame, matte, self._kinds, self._meter, self._inspector)
+        return self._stages.compose(frame, matte, self._kinds, self._meter, self._inspector)
 
     def _encode(self, index: int) -> None:
         sink = self._sinks[index]

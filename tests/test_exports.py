@@ -10,14 +10,21 @@ from typing import Any
 import pytest
 from test_layers import MODULES, tree_of
 
-OF_TORCH = ("streammatte.kernels.torch", "streammatte.networks.")
-WITHOUT_TORCH = ("streammatte.kernels.torch", "streammatte.networks.patches")
-"""Can be imported where torch, an extra, is not installed."""
+
+def needs_torch(module: str) -> bool:
+    """It imports torch, an extra, when it is imported itself; or another module that does."""
+    for node in tree_of(module).body:
+        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in names:
+            if name.partition(".")[0] == "torch" or (name in MODULES and name != module and needs_torch(name)):
+                return True
+    return False
 
 
 def with_names(module: str) -> Any:
     """The module as a test's parameter, skipped where torch is needed and not there."""
-    needed = module.startswith(OF_TORCH) and module not in WITHOUT_TORCH and find_spec("torch") is None
+    needed = find_spec("torch") is None and needs_torch(module)
     return pytest.param(module, marks=pytest.mark.skipif(needed, reason="pip install 'streammatte[torch]'"))
 
 

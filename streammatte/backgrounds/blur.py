@@ -12,13 +12,13 @@ from streammatte.errors import ConfigError
 from streammatte.frame import Layer, PixelFormat, Plane
 from streammatte.kernels import host
 
-__all__ = ["BlurBackground"]
+__all__ = ["BACKUP_SHARE", "EPSILON", "FINEST_SIGMA_PX", "MARGIN", "MOST_REDUCED", "BlurBackground"]
 
-_EPSILON = 1e-3
-_FINEST_SIGMA_PX = 2.45  # what three boxes of side 5 have: sqrt(3 * (5**2 - 1) / 12)
-_MOST_REDUCED = 4
-_MARGIN = 0.25  # of sigma
-_BACKUP_SHARE = 0.02
+EPSILON = 1e-3
+FINEST_SIGMA_PX = 2.45  # what three boxes of side 5 have: sqrt(3 * (5**2 - 1) / 12)
+MOST_REDUCED = 4
+MARGIN = 0.25  # of sigma
+BACKUP_SHARE = 0.02
 
 _Map: TypeAlias = npt.NDArray[np.float32]
 
@@ -38,12 +38,13 @@ class BlurBackground:
     def __init__(self, strength: float) -> None:
         if not 0 < strength <= 20:
             raise ConfigError("--bg blur", f"strength must be more than 0 and at most 20 percent, got {strength:g}")
-        self._strength = strength
+        self.strength = strength
+        """In percent of the height."""
 
     def planes(self, layer: Layer) -> tuple[Plane, ...]:
         """Blurred planes of this very frame."""
         frame = layer.frame
-        room = _Room(layer.pha, frame.height * self._strength / 100, frame.format)
+        room = _Room(layer.pha, frame.height * self.strength / 100, frame.format)
         pairs = zip(frame.planes, layer.fgr, strict=True)
         return tuple(_grown(room.blurred(plane, fgr), plane, frame.format) for plane, fgr in pairs)
 
@@ -56,14 +57,14 @@ class _Room:
 
     def __init__(self, pha: Plane, sigma_px: float, target: PixelFormat) -> None:
         height, width = pha.shape
-        factor = max(1.0, sigma_px / _FINEST_SIGMA_PX)
-        reduction = 1 << min(_MOST_REDUCED, int(factor)).bit_length() - 1
+        factor = max(1.0, sigma_px / FINEST_SIGMA_PX)
+        reduction = 1 << min(MOST_REDUCED, int(factor)).bit_length() - 1
         self._size = (max(1, width // reduction), max(1, height // reduction))
         self._smallest = (max(1, round(width / factor)), max(1, round(height / factor)))
         self._sigma = sigma_px * self._smallest[1] / height
         self._share = np.asarray(host.resize(pha, *self._size) / np.float32(target.peak), np.float32)
         chroma_px = 1 << max(target.log2_chroma_w, target.log2_chroma_h)
-        side = 2 * max(-(-chroma_px // reduction), round(_MARGIN * sigma_px / reduction)) + 1
+        side = 2 * max(-(-chroma_px // reduction), round(MARGIN * sigma_px / reduction)) + 1
         around = cv2.dilate(self._share, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
         self._trust = np.square(1 - around)
         self._weights = self._blurs((1 - self._share) * self._trust)
@@ -75,10 +76,10 @@ class _Room:
         room *= self._trust
         (fine, wide, far), (near_weight, wide_weight, weight) = self._blurs(room), self._weights
         # Deep inside the subject no room is near: fill from further away, and in the end from the whole room.
-        wide += np.float32(_EPSILON * far / (weight + _EPSILON))
-        wide /= wide_weight + np.float32(_EPSILON)
-        fine += np.float32(_BACKUP_SHARE) * wide
-        fine /= near_weight + np.float32(_BACKUP_SHARE)
+        wide += np.float32(EPSILON * far / (weight + EPSILON))
+        wide /= wide_weight + np.float32(EPSILON)
+        fine += np.float32(BACKUP_SHARE) * wide
+        fine /= near_weight + np.float32(BACKUP_SHARE)
         return np.asarray(cv2.resize(fine, self._size, interpolation=cv2.INTER_CUBIC), np.float32)
 
     def _blurs(self, values: _Map) -> tuple[_Map, _Map, float]:

@@ -22,10 +22,10 @@ from streammatte.kernels.gaussian import gaussian
 from streammatte.kernels.mixing import blend
 from streammatte.ports import Compositor
 
-__all__ = ["LightWrap"]
+__all__ = ["LIGHT", "RIM", "LightWrap"]
 
-_RIM = 1 / 100  # of the height: sigma of the blur of 1 - alpha, and so how far in the light reaches
-_LIGHT = 3 / 100  # of the height: sigma of the blur of the background
+RIM = 1 / 100  # of the height: sigma of the blur of 1 - alpha, and so how far in the light reaches
+LIGHT = 3 / 100  # of the height: sigma of the blur of the background
 _REACH = 3  # sigmas
 
 _Planes: TypeAlias = tuple[Plane, ...]
@@ -42,12 +42,12 @@ class LightWrap:
     def __call__(self, layer: Layer, background: _Planes) -> Frame:
         """The composite; where alpha is 0, and well inside the subject, the same as without."""
         frame = layer.frame
-        sigma_px = frame.height * _RIM
+        sigma_px = frame.height * RIM
         box = subject_box(layer.pha, round(_REACH * sigma_px))
         if box is None:
             return self._composite(layer, background)
         if background is not self._seen:  # those of a picture come again with every frame
-            lines = [plane.shape[0] * _LIGHT for plane in background]
+            lines = [plane.shape[0] * LIGHT for plane in background]
             self._light = tuple(gaussian(plane, sigma) for plane, sigma in zip(background, lines, strict=True))
             self._seen = background
         lit = [self._lit(fgr, i, layer, box, frame.format) for i, fgr in enumerate(layer.fgr)]
@@ -55,7 +55,7 @@ class LightWrap:
 
     def _lit(self, fgr: Plane, index: int, layer: Layer, box: Box, target: PixelFormat) -> Plane:
         place, alpha = box.of(index, target), layer.alphas[index]
-        weight = _weight(alpha[place], alpha.shape[0] * _RIM, self._strength, target)
+        weight = _weight(alpha[place], alpha.shape[0] * RIM, self._strength, target)
         lit = fgr.copy()
         lit[place] = blend(self._light[index][place], fgr[place], weight, target.peak)
         return lit

@@ -26,7 +26,7 @@ from streammatte.kernels.mixing import blend
 from streammatte.kernels.siting import upsample
 from streammatte.transfer import from_light, to_light
 
-__all__ = ["linear_composite"]
+__all__ = ["Coding", "linear_composite"]
 
 _AT_ONCE = 4096
 """Runs of pixels that are computed at a time: what the processor's cache holds."""
@@ -46,7 +46,7 @@ def linear_composite(layer: Layer, background: _Planes) -> Frame:
     planes = tuple(blend(fgr, bg, pha, frame.format.peak) for fgr, bg, pha in parts)
     box = subject_box(layer.pha, _MARGIN_PX)
     if box is not None:
-        coding = _Coding.of(frame)
+        coding = Coding.of(frame)
         groups = [range(len(planes))] if _same_size(planes) else [range(1), range(1, 3)]
         for group in groups:
             _mix(layer, background, planes, group, box, coding)
@@ -58,21 +58,23 @@ def _same_size(planes: _Planes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Coding:
+class Coding:
     """How the stream's code values, in the order of its planes, become light, and light code values."""
 
     decode: npt.NDArray[np.float32]
     """(n, n + 1), for n components."""
     encode: npt.NDArray[np.float32]
+    """The way back, of the same shape."""
     transfer: int
 
     @staticmethod
-    def of(frame: Frame) -> _Coding:
+    def of(frame: Frame) -> Coding:
+        """The frame's, by its format, colour and height."""
         spec = frame.color.resolved(frame.format.model, frame.height)
         decode = _decode_matrix(spec, frame.format).astype(np.float64)
         inverse = np.linalg.inv(decode[:, :-1])
         encode = np.hstack([inverse, -inverse @ decode[:, -1:]])
-        return _Coding(decode.astype(np.float32), encode.astype(np.float32), spec.transfer)
+        return Coding(decode.astype(np.float32), encode.astype(np.float32), spec.transfer)
 
     def mixed(self, front: FloatImage, back: FloatImage, share: FloatImage) -> FloatImage:
         """Code values (..., n) of the mix, of which `share` (..., 1) is `front`."""
@@ -96,7 +98,7 @@ def _transformed(values: FloatImage, matrix: npt.NDArray[np.float32]) -> FloatIm
     return np.asarray(cv2.transform(values, matrix), np.float32).reshape(values.shape)
 
 
-def _mix(layer: Layer, background: _Planes, planes: _Planes, group: range, box: Box, coding: _Coding) -> None:
+def _mix(layer: Layer, background: _Planes, planes: _Planes, group: range, box: Box, coding: Coding) -> None:
     """Write the mix in light into those of `planes` that `group` names, which have one size."""
     frame, first = layer.frame, group[0]
     alpha = layer.alphas[first][box.of(first, frame.format)]

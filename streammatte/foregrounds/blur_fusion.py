@@ -23,11 +23,11 @@ from streammatte.frame import Frame, PixelFormat, Plane
 from streammatte.kernels.boxes import subject_box
 from streammatte.kernels.restoring import restore
 
-__all__ = ["BlurFusionForeground"]
+__all__ = ["EPSILON", "FAINT", "NARROW", "BlurFusionForeground"]
 
-_NARROW = 6 / 1000  # radius over the picture's height, as in the paper
-_EPSILON = 1e-3
-_FAINT = 1 / 32
+NARROW = 6 / 1000  # radius over the picture's height, as in the paper
+EPSILON = 1e-3
+FAINT = 1 / 32
 """Below this alpha F is F^: the equation would add at most alpha, and the composite shows alpha of that: 0.1 %."""
 _MARGIN_PX = 16
 """How far F goes beyond the subject at least: a codec's block, so that none mixes it with what is not the subject."""
@@ -58,7 +58,7 @@ def _estimated(plane: Plane, alpha: Plane, place: tuple[slice, slice], fusion: _
         restored.fill(min(max(round(far), 0), target.peak))
     height, width = inside.shape
     cv2.resize(_samples(front, target), (width, height), dst=restored[place], interpolation=cv2.INTER_LINEAR)
-    restore(inside, alpha[place], back, target.peak * _FAINT, target.peak, restored[place])
+    restore(inside, alpha[place], back, target.peak * FAINT, target.peak, restored[place])
     return restored
 
 
@@ -73,8 +73,8 @@ class _Fusion:
         self._front, self._back = LocalMean(surely(half), lines / 2), LocalMean(surely(1 - half), lines / 2)
         self._square = share * share
         self._before, self._behind = share - self._square * share, self._square - self._square * share
-        self._radius = lines * _NARROW
-        self._near = box_mean(share, self._radius) + np.float32(_EPSILON)
+        self._radius = lines * NARROW
+        self._near = box_mean(share, self._radius) + np.float32(EPSILON)
 
     def means(self, picture: Map) -> tuple[Map, Map, float]:
         """F^ and B^ of one component after both rounds, and the subject's mean; F^ goes over into that far out."""
@@ -86,7 +86,7 @@ class _Fusion:
         product += front * self._before
         product -= back * self._behind
         near = box_mean(product, self._radius)
-        near += np.float32(_EPSILON) * front  # what counts where no subject is near
+        near += np.float32(EPSILON) * front  # what counts where no subject is near
         near /= self._near
         return near, back, far
 

@@ -20,12 +20,12 @@ from streammatte.kernels.blocks import Blocks
 from streammatte.kernels.boxes import Box, subject_box
 from streammatte.ports import Foreground
 
-__all__ = ["DespillForeground"]
+__all__ = ["GRAY", "LUMA", "RIM", "DespillForeground"]
 
-_RIM = 3 / 100  # of the height: how far into the subject spill is looked for
+RIM = 3 / 100  # of the height: how far into the subject spill is looked for
 _AROUND = 9 / 100  # of the height: where the background's colour is looked for
-_GRAY = 6 / 255  # of peak: a background less colourful than this spills next to nothing
-_LUMA = np.array([0.7152, 0.0722, 0.2126], np.float32)  # of G, B and R (BT.709): what must stay
+GRAY = 6 / 255  # of peak: a background less colourful than this spills next to nothing
+LUMA = np.array([0.7152, 0.0722, 0.2126], np.float32)  # of G, B and R (BT.709): what must stay
 
 
 class DespillForeground:
@@ -75,9 +75,9 @@ class _Spill:
         toward = _centred([behind.of(each)[0] for each in picture], target)
         amount = np.sqrt(sum(each * each for each in toward)) + np.float32(1e-6)
         key = [np.asarray(each / amount, np.float32) for each in toward]
-        rim = np.minimum(1, 2 * box_mean(1 - share, lines * _RIM))
+        rim = np.minimum(1, 2 * box_mean(1 - share, lines * RIM))
         limit = _limit(_along(key, _centred(picture, target)), surely(share * (1 - rim)), lines, target)
-        gray = np.float32((_GRAY * target.peak) ** 2)
+        gray = np.float32((GRAY * target.peak) ** 2)
         return _Spill(key, limit, amount, np.float32(strength) * rim * amount**2 / (amount**2 + gray))
 
     def removed(
@@ -103,7 +103,7 @@ def _centred(values: list[Map], target: PixelFormat) -> list[Map]:
     """Components as differences from gray of the same luma."""
     if target.model == "yuv":
         return [each - np.float32(1 << target.bits - 1) for each in values]
-    luma = sum(weight * each for weight, each in zip(_LUMA, values, strict=True))
+    luma = sum(weight * each for weight, each in zip(LUMA, values, strict=True))
     return [np.asarray(each - luma, np.float32) for each in values]
 
 

@@ -29,7 +29,7 @@ class Inspector:
     """
 
     def __init__(self, *, pictures: bool = False) -> None:
-        self._with_pictures = pictures
+        self.with_pictures = pictures
         self._first_s: float | None = None
         self._flicker, self._edges, self._losses = Flicker(), EdgeOpacity(), Losses()
         self._empty, self._ghosts = Spans(), Spans()
@@ -56,7 +56,7 @@ class Inspector:
         self._worst.offer(moment, since_s, partial(self._pictures_of, frame, pha, change))
 
     def _pictures_of(self, frame: Frame, pha: Plane, change: Change | None) -> Pictures:
-        return pictures_of(frame, pha, change) if self._with_pictures else {}
+        return pictures_of(frame, pha, change) if self.with_pictures else {}
 
     def findings(self) -> Inspection:
         """All that was found so far. Raises ContractError before the first frame."""

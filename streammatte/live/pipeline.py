@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from streammatte.composing import Stages, compose
+from streammatte.composing import Stages
 from streammatte.errors import ContractError, SinkError, SourceError, StreammatteError, first_line
 from streammatte.frame import Frame, Matte, Packet, is_packet
 from streammatte.handoff import Cancelled, Handoff
@@ -66,7 +66,9 @@ class LivePipeline:
         self._inspector, self._inspected = inspector, False
         self._kinds: set[SinkKind] = {sink.kind for sink in (*sinks, *live_sinks)}
         self._meter = Meter()
-        self._inference = Inference(stages.matter, stages.stabilizer, stages.pace, self._meter)
+        self._inference = Inference(
+            stages.matter, stages.stabilizer, stages.pace, self._meter, stages.tracker, stages.ahead
+        )
         self._captured: Handoff[Frame | Packet] = Handoff(1, "drop_oldest", is_packet)
         self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(1, "wait", is_packet)
         self._screens = [Screen(sink, self._meter, self._card) for sink in live_sinks]
@@ -266,7 +268,7 @@ class LivePipeline:
             matte = replace(matte, flow=None, trust=None)
         if not why:
             try:
-                frames = compose(self.stages, frame, matte, self._kinds, self._meter, self._inspector)
+                frames = self.stages.compose(frame, matte, self._kinds, self._meter, self._inspector)
                 self._inspected = True
             except Exception as error:
                 self._note(error)

@@ -20,13 +20,13 @@ from streammatte.kernels.local_linear import solve
 from streammatte.kernels.warping import warp
 from streammatte.refiners.local_color import Scene, applied, scene
 
-__all__ = ["ClosedFormRefiner"]
+__all__ = ["KEEP", "LEAST_PRIOR", "OUTSIDE", "PRIOR", "ClosedFormRefiner"]
 
-_PRIOR = 0.01
-"""Weight of the network's alpha against the picture, where it is sure; `_LEAST_PRIOR` of it where it is not."""
-_LEAST_PRIOR = 0.02
-_OUTSIDE = 5.0
-_KEEP = 0.1
+PRIOR = 0.01
+"""Weight of the network's alpha against the picture, where it is sure; `LEAST_PRIOR` of it where it is not."""
+LEAST_PRIOR = 0.02
+OUTSIDE = 5.0
+KEEP = 0.1
 """How much of the last frame's solution stays in this one's, where the motion can be trusted."""
 
 _Map: TypeAlias = npt.NDArray[np.float32]
@@ -70,8 +70,8 @@ class ClosedFormRefiner:
     def _solution(self, part: Scene, carried: _Carried | None) -> _Map:
         pha = np.ascontiguousarray(part.pha[part.box])
         sure = np.square(2 * pha - 1)
-        weight = part.band * np.float32(_PRIOR) * (np.float32(_LEAST_PRIOR) + sure)
-        weight += np.float32(_OUTSIDE) * (1 - part.band)
+        weight = part.band * np.float32(PRIOR) * (np.float32(LEAST_PRIOR) + sure)
+        weight += np.float32(OUTSIDE) * (1 - part.band)
         start = pha if carried is None else pha + carried.trust * (carried.pha - pha)
         found = solve(
             part.windows, pha, np.asarray(weight, np.float32), np.asarray(start, np.float32), self._iterations
@@ -79,5 +79,5 @@ class ClosedFormRefiner:
         np.clip(found, 0, 1, out=found)
         found = pha + part.band * (found - pha)
         if carried is not None:
-            found += np.float32(_KEEP) * carried.trust * (carried.pha - found)
+            found += np.float32(KEEP) * carried.trust * (carried.pha - found)
         return np.asarray(found, np.float32)

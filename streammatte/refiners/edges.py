@@ -19,11 +19,11 @@ from streammatte.kernels.boxes import subject_box
 from streammatte.kernels.gaussian import gaussian
 from streammatte.ports import Refiner
 
-__all__ = ["EdgeRefiner"]
+__all__ = ["SQUARE_SHARE", "EdgeRefiner"]
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
-_SQUARE_SHARE = 1 / 3  # of the steps: then no direction goes more than 8 % too far or too short
+SQUARE_SHARE = 1 / 3  # of the steps: then no direction goes more than 8 % too far or too short
 _REACH = 4  # sigmas
 
 _Step: TypeAlias = Callable[[Any, Any], Any]
@@ -61,7 +61,7 @@ def _shifted(pha: Plane, shift_px: float) -> Plane:
 def _moved(pha: Plane, step: _Step, done_px: int) -> Plane:
     """One pixel on. Where few are done, both elements mixed: one alone would go 30 % too short or 40 % too far."""
     if done_px < 3:
-        return _mixed(step(pha, _CROSS), step(pha, _SQUARE), _SQUARE_SHARE)
+        return _mixed(step(pha, _CROSS), step(pha, _SQUARE), SQUARE_SHARE)
     moved: Plane = step(pha, _SQUARE if done_px % 3 == 0 else _CROSS)
     return moved
 

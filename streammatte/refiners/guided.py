@@ -10,10 +10,10 @@ from streammatte.frame import Frame, Matte, Plane
 from streammatte.kernels import host
 from streammatte.refiners.local_color import applied, scene
 
-__all__ = ["GuidedRefiner"]
+__all__ = ["LINES", "GuidedRefiner"]
 
 
-_LINES = 120
+LINES = 120
 """Of the small picture: one filter is too blunt for more to show."""
 
 
@@ -22,7 +22,7 @@ class GuidedRefiner:
 
     def refine(self, matte: Matte, frame: Frame) -> Plane:
         """Alpha (H, W) of the frame's depth."""
-        part = scene(matte, frame, _LINES)
+        part = scene(matte, frame, LINES)
         if part is None:
             return host.alpha_plane(matte.pha, frame.width, frame.height, frame.format)
         return applied(part, None, frame)

@@ -1,7 +1,8 @@
 """Which encoder writes what: facts in tables.
 
 `CONTAINERS` says what each extension is and can hold, `DEFAULTS` what is chosen where the user says nothing,
-`ENCODERS` what each encoder takes. `plan` in `planning` reads them.
+`ENCODERS` what each encoder takes, `NVENC` which of their codecs an NVIDIA GPU encodes. `plan` in `planning` reads
+them.
 
 Qualities and presets were measured on 40 frames of handheld 1080p video on two cores: SSIM 0.99, 47 dB PSNR
 or better.
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from streammatte.ports import SinkKind
 
-__all__ = ["CONTAINERS", "DEFAULTS", "ENCODERS", "IMAGE_SUFFIXES", "MATROSKA_LIKE", "Container", "Encoder"]
+__all__ = ["CONTAINERS", "DEFAULTS", "ENCODERS", "IMAGE_SUFFIXES", "MATROSKA_LIKE", "NVENC", "Container", "Encoder"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -67,6 +68,8 @@ class Encoder:
     """Default crf where alpha is held too; None: as without. One crf holds for both layers, and alpha shows more."""
     matte: tuple[tuple[str, str], ...] = ()
     """What takes the place of crf for a matte where the user gives none: lossless or nearly, for mattes are cheap."""
+    quality_option: str = "crf"
+    """The option that takes `quality`."""
     quality_range: tuple[int, int] = (0, 51)
     preset_option: str | None = None
     preset: str = ""
@@ -82,6 +85,8 @@ class Encoder:
     """Can code fields."""
     light: str | None = None
     """The option that takes HDR mastering display and content light, if any."""
+    surfaces: str = ""
+    """FFmpeg's pixel format of the frames on a device that it takes; empty: it takes frames on the host."""
 
 
 def _yuv(subsamplings: str, depths: str) -> tuple[str, ...]:
@@ -165,3 +170,47 @@ ENCODERS = {
         rgb_becomes=None,
     ),
 }
+
+_NVENC = (("rc", "vbr"), ("tune", "hq"))
+
+NVENC = {
+    "h264": Encoder(
+        "h264_nvenc",
+        _yuv("20", "8"),
+        options=(*_NVENC, ("profile", "high")),
+        quality=17,
+        quality_option="cq",
+        quality_range=(1, 51),
+        preset_option="preset",
+        preset="p5",
+        even=True,
+        sar=True,
+        surfaces="cuda",
+    ),
+    "hevc": Encoder(
+        "hevc_nvenc",
+        _yuv("20", "8 10"),
+        options=_NVENC,
+        quality=14,
+        quality_option="cq",
+        quality_range=(1, 51),
+        preset_option="preset",
+        preset="p5",
+        even=True,
+        sar=True,
+        surfaces="cuda",
+    ),
+    "av1": Encoder(
+        "av1_nvenc",
+        _yuv("20", "8 10"),
+        options=_NVENC,
+        quality=15,
+        quality_option="cq",
+        quality_range=(1, 63),
+        preset_option="preset",
+        preset="p5",
+        even=True,
+        surfaces="cuda",
+    ),
+}
+"""Its qualities are those of the CPU's encoders, on scales of the same ends; they were not measured."""

@@ -17,7 +17,7 @@ from streammatte.frame import Frame, StreamInfo
 from streammatte.ports import SinkKind
 from streammatte.sinks.codecs import MATROSKA_LIKE
 from streammatte.sinks.frames import FrameWriter, tag
-from streammatte.sinks.options import SinkOptions
+from streammatte.sinks.options import SinkOptions, Writer
 from streammatte.sinks.planning import Plan
 
 __all__ = ["VideoTrack"]
@@ -47,7 +47,7 @@ class VideoTrack:
         self.frames = 0
         self._packets = 0
         self._mux: Callable[[Any], None] = container.mux_one
-        self._writer = FrameWriter(plan, kind)
+        self._writer = _writer(plan, kind, options)
         self._stream: Any = _add(container, plan, info, options)
         self._fields = _field_flag(self._stream, plan, info)
         self._size = (info.width, info.height)
@@ -55,6 +55,8 @@ class VideoTrack:
         self._step = 0
         self._durations: dict[int, int] = {}
         self._dts_timed = plan.muxer not in MATROSKA_LIKE
+        self.started = False
+        """The encoder is open: it has been given a frame."""
         self._start: tuple[int, int] | None = None
         """First pts given, first dts muxed."""
         self._ends: int | None = None
@@ -80,7 +82,9 @@ class VideoTrack:
         self._step = next_pts - out.pts if next_pts is not None else (duration or self._step or 1)
         self._durations[out.pts] = self._step
         self._ends = None if next_pts is not None else out.pts + self._step
-        self._send(self._stream.encode(self._fields.set(out) if self._fields is not None else out))
+        packets = self._stream.encode(self._fields.set(out) if self._fields is not None else out)
+        self.started = True
+        self._send(packets)
 
     def _send(self, packets: list[Any]) -> None:
         for packet in packets:
@@ -110,6 +114,13 @@ class VideoTrack:
         self._send(self._stream.encode(None))
         if self._packets != self.frames:
             raise SinkError(f"the encoder took {self.frames} frames and gave {self._packets}; this is a bug")
+
+
+def _writer(plan: Plan, kind: SinkKind, options: SinkOptions) -> Writer:
+    if not plan.on_device:
+        return FrameWriter(plan, kind)
+    assert options.encoder is not None  # it was planned for
+    return options.encoder.writer(plan)
 
 
 def _add(container: OutputContainer, plan: Plan, info: StreamInfo, options: SinkOptions) -> Any:

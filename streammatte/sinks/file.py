@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -30,11 +31,16 @@ _NOT_CARRIED = frozenset({"major_brand", "minor_version", "compatible_brands", "
 class FileSink:
     """Writes frames and passing packets into one container."""
 
+    on_device: bool
+    """It takes frames on the device of `SinkOptions.encoder`, and no others."""
+
     def __init__(self, path: Path, kind: SinkKind, info: StreamInfo, options: SinkOptions) -> None:
         self.name = str(path)
         self.kind: SinkKind = kind
         self._path = path
         self._plan = plan(path, kind, info, options)
+        self.on_device = self._plan.on_device
+        self._waiting: deque[Packet] = deque()
         self._partial: Partial | None = Partial(path, options.force)
         self._container: OutputContainer | None = None
         with self._dropped_on_error():
@@ -49,17 +55,25 @@ class FileSink:
         container.metadata.update(_metadata(muxer, info, options))
         self._video = VideoTrack(container, self._plan, self.kind, info, options)
         self._passthrough = Passthrough(container, info)
-        container.start_encoding()
+        if not self.on_device:
+            container.start_encoding()
 
     def write(self, frame: Frame) -> None:
         """Encode one frame."""
         with self._dropped_on_error():
             self._video.write(frame)
+            self._pass_on()
 
     def write_packet(self, packet: Packet) -> None:
         """Mux a copy of one packet."""
         with self._dropped_on_error():
-            self._passthrough.write(packet)
+            self._waiting.append(packet)
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Mux what waits. An encoder on a device opens with its first frame, and the container not before."""
+        while self._waiting and (self._video.started or not self.on_device):
+            self._passthrough.write(self._waiting.popleft())
 
     def finish(self) -> SinkReport:
         """Complete the file, check that it reached the disk and rename it."""
@@ -67,6 +81,7 @@ class FileSink:
             if self._container is None or self._partial is None:
                 raise SinkError(f"{self._path}: is closed already")
             self._video.finish()
+            self._pass_on()
             container, self._container = self._container, None
             container.close()
             self._partial.promote()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from streammatte.color import ColorSpec
 from streammatte.errors import ContractError, SinkError
 from streammatte.frame import PixelFormat, StreamInfo
 from streammatte.ports import SinkKind
-from streammatte.sinks.codecs import CONTAINERS, DEFAULTS, ENCODERS, IMAGE_SUFFIXES, MATROSKA_LIKE, Encoder
+from streammatte.sinks.codecs import CONTAINERS, DEFAULTS, ENCODERS, IMAGE_SUFFIXES, MATROSKA_LIKE, NVENC, Encoder
 from streammatte.sinks.hdr import light_options
 from streammatte.sinks.options import SinkOptions
 
@@ -41,8 +41,15 @@ class Plan:
         return self.format.name == "gbrp"
 
     @property
+    def on_device(self) -> bool:
+        """The encoder is given frames on a device."""
+        return bool(self.encoder.surfaces)
+
+    @property
     def av_format(self) -> str:
         """FFmpeg's name of what the encoder is given."""
+        if self.on_device:
+            return self.encoder.surfaces
         if self.packed:
             return "bgra" if self.alpha else "bgr0"
         if not self.alpha:
@@ -51,9 +58,25 @@ class Plan:
 
 
 def plan(path: Path, kind: SinkKind, info: StreamInfo, options: SinkOptions) -> Plan:
-    """What to write into the video file `path`. Raises SinkError where that cannot be."""
+    """What to write into the video file `path`. Raises SinkError where that cannot be.
+
+    Composites are encoded on the device that `options` name where it can; a note says why not.
+    """
+    usual = _plan(path, kind, info, options, ENCODERS)
+    if options.encoder is None or kind != "com":
+        return usual
+    why = options.encoder.refusal(usual, info, options)
+    if why is None:
+        there = _plan(path, kind, info, options, NVENC)
+        why = options.encoder.unopened(there)
+        if why is None:
+            return there
+    return replace(usual, notes=(*usual.notes, f"encoded on the CPU: {why}"))
+
+
+def _plan(path: Path, kind: SinkKind, info: StreamInfo, options: SinkOptions, encoders: Mapping[str, Encoder]) -> Plan:
     codec, muxer = _codec(path, kind, info, options)
-    encoder = ENCODERS[codec]
+    encoder = encoders[codec]
     alpha = kind == "fgr"
     if alpha and not encoder.alpha:
         raise SinkError(f"{path}: {codec} cannot hold alpha; {_HOLDS_ALPHA}")
@@ -179,7 +202,7 @@ def _quality(
         low, high = encoder.quality_range
         if not low <= crf <= high:
             raise SinkError(f"{path}: crf {crf} is out of range; {codec} takes {low} to {high}")
-        chosen.append(("crf", str(crf)))
+        chosen.append((encoder.quality_option, str(crf)))
     if encoder.preset_option is not None:
         chosen.append((encoder.preset_option, options.preset or encoder.preset))
     elif options.preset is not None:

@@ -17,8 +17,9 @@ from streammatte.sources.addresses import is_url, shown
 from streammatte.sources.clock import Window
 from streammatte.sources.describe import describe
 from streammatte.sources.once import ReadOnce
-from streammatte.sources.opening import Stream, is_live, open_container
-from streammatte.sources.options import SourceOptions
+from streammatte.sources.opening import Stream, can_reopen, is_live, open_container, reason
+from streammatte.sources.options import Decoder, SourceOptions
+from streammatte.sources.planes import unpack
 from streammatte.sources.reader import Faults, Reader
 
 __all__ = ["FileSource"]
@@ -49,7 +50,7 @@ class FileSource(ReadOnce):
         self._ahead: deque[Frame | Packet] = deque()
         self._container = open_container(spec, options, stream)
         try:
-            self._prepare()
+            self._begin(reopens=stream is None and can_reopen(spec))
         except av.FFmpegError as error:
             self.close()
             raise SourceError(f"{self._name}: no decoder for it here ({error.strerror})") from error
@@ -85,26 +86,75 @@ class FileSource(ReadOnce):
                 return
             yield event
 
-    def _prepare(self) -> None:
+    def _begin(self, *, reopens: bool) -> None:
+        """Prepare to decode on the device that options name if it can do it, else on the CPU."""
+        decoder = self._options.decoder
+        if decoder is None:
+            self._prepare(None)
+            return
+        why = self._not_by(decoder) if reopens else "only files are decoded on the GPU"
+        if why is not None:
+            self._prepare(None)
+            self._faults.note(f"decoded on the CPU: {why}")
+
+    def _not_by(self, decoder: Decoder) -> str | None:
+        """Why `decoder` does not do it, the container being as new; None, and all is prepared."""
+        why = decoder.refusal(probe.select_streams(self._name, self._container).video)
+        if why is not None:
+            return why
+        self._container.close()
+        try:
+            self._container = open_container(self._spec, self._options, hwaccel=decoder.hwaccel())
+            self._prepare(decoder)
+        except SourceError:
+            why = "no picture came of it on the GPU"
+        except (av.FFmpegError, RuntimeError) as error:
+            why = f"the GPU's decoder failed ({reason(error)})"
+        if why is not None:
+            self._start_over()
+        return why
+
+    def _start_over(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._ahead.clear()
+        self._container.close()
+        self._container = open_container(self._spec, self._options)
+
+    def _prepare(self, decoder: Decoder | None) -> None:
         live = is_live(self._spec, self._container)
         self._faults = Faults(self._name, forgiving=self._options.salvage or live)
         self._streams = probe.select_streams(self._name, self._container)
         self._video: Any = self._streams.video
-        self._decoder = self._open_decoder()
+        self._decoder = self._open_decoder(on_device=decoder is not None)
         self._window = Window(
             probe.start_time(self._video), self._options.start, self._options.end, _time_base(self._video)
         )
         self._check_size()
         if self._window.first_pts is not None and not live:
             self._seek()
-        self._reader = Reader(self._container, self._streams, self._decoder, self._window, self._faults, live=live)
+        self._reader = Reader(
+            self._container,
+            self._streams,
+            self._decoder,
+            self._window,
+            self._faults,
+            live=live,
+            unpacked=unpack if decoder is None else decoder.unpack,
+        )
         first = self._first_frame(self._reader)
         decoded = self._reader.first
         assert decoded is not None  # a frame was given
+        if decoder is not None and (first.width, first.height) != (self._decoder.width, self._decoder.height):
+            # FFmpeg crops frames on a device on the right and below alone
+            raise RuntimeError("the picture is cropped on its left or above")
         self.info = describe(self._name, self._container, self._streams, first, decoded, self._window, live=live)
 
-    def _open_decoder(self) -> Any:
+    def _open_decoder(self, *, on_device: bool) -> Any:
         context: Any = self._video.codec_context
+        if on_device:
+            context.thread_count = 1  # each more would take surfaces, of which the hardware has 32
+            return context
         library = _ALPHA_DECODERS.get(context.codec.canonical_name)
         if library and self._video.metadata.get("alpha_mode") == "1":
             # FFmpeg's own VP8 and VP9 decoders drop the alpha layer, libvpx's keep it

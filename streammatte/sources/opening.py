@@ -9,12 +9,13 @@ from urllib.parse import unquote, urlsplit
 
 import av
 import av.container
+from av.codec.hwaccel import HWAccel
 
 from streammatte.errors import ConfigError, SourceError
 from streammatte.sources.addresses import is_network, is_url, listens_rtmp, shown
 from streammatte.sources.options import SourceOptions
 
-__all__ = ["LENIENT", "Stream", "is_live", "open_container", "reason"]
+__all__ = ["LENIENT", "Stream", "can_reopen", "is_live", "open_container", "reason"]
 
 # Titles in old files come in any encoding and are not worth failing for; PyAV 19 is lenient by itself.
 LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -40,14 +41,32 @@ def is_live(spec: str, container: av.container.InputContainer) -> bool:
     return is_network(spec) or (is_url(spec) and endless)
 
 
-def open_container(spec: str, options: SourceOptions, stream: Stream | None = None) -> av.container.InputContainer:
-    """Open a file, URL, `-` (standard input), `lavfi:GRAPH`, or `stream`. Raises SourceError, ConfigError."""
+def can_reopen(spec: str) -> bool:
+    """`spec`, which has been opened, is a file on disk: what was read of it can be read again."""
+    if spec == "-" or spec.startswith("lavfi:") or (is_url(spec) and not spec.startswith("file://")):
+        return False
+    return Path(_path(spec)).is_file()
+
+
+def open_container(
+    spec: str, options: SourceOptions, stream: Stream | None = None, hwaccel: HWAccel | None = None
+) -> av.container.InputContainer:
+    """Open a file, URL, `-` (standard input), `lavfi:GRAPH`, or `stream`. Raises SourceError, ConfigError.
+
+    With `hwaccel` its video is decoded by that or not at all; RuntimeError where FFmpeg cannot even try.
+    """
     target, format_, settings = _target(spec, options)
     if stream is not None:
         settings["analyzeduration"] = _LOOKED_AT_US
     try:
         opened: av.container.InputContainer = av.open(
-            stream or target, "r", format=format_, options=settings, timeout=_timeout(spec, stream), **LENIENT
+            stream or target,
+            "r",
+            format=format_,
+            options=settings,
+            timeout=_timeout(spec, stream),
+            hwaccel=hwaccel,
+            **LENIENT,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(_why_not_open(shown(spec), target, error)) from error
@@ -73,7 +92,7 @@ def _target(spec: str, options: SourceOptions) -> tuple[str, str | None, dict[st
         # FFmpeg's own pipe protocol reads descriptor 0 without Python in between
         return "pipe:0", options.input_format, settings
     if spec.startswith("file://"):
-        return unquote(urlsplit(spec).path), options.input_format, settings
+        return _path(spec), options.input_format, settings
     if spec.startswith(("rtsp://", "rtsps://")):
         settings["rtsp_transport"] = "tcp"  # lost UDP packets are smeared pictures
     if listens_rtmp(spec):
@@ -83,6 +102,11 @@ def _target(spec: str, options: SourceOptions) -> tuple[str, str | None, dict[st
     # FFmpeg takes "a:b.mp4" for protocol "a" unless told that it is a file
     target = spec if is_url(spec) else f"file:{spec}"
     return target, options.input_format, settings
+
+
+def _path(spec: str) -> str:
+    """Of a file, however it is named."""
+    return unquote(urlsplit(spec).path) if spec.startswith("file://") else spec
 
 
 def _raw_settings(options: SourceOptions) -> dict[str, str]:

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol
 
 from streammatte.errors import ConfigError
 
-__all__ = ["PICTURE_SUFFIXES", "SourceOptions", "exact_seconds"]
+if TYPE_CHECKING:
+    import av
+    from av.codec.hwaccel import HWAccel
+
+    from streammatte.sources.planes import Picture
+
+__all__ = ["PICTURE_SUFFIXES", "Decoder", "SourceOptions", "exact_seconds"]
 
 PICTURE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".tga", ".ppm", ".pgm", ".dpx", ".exr")
 )
 """Names that end so are still pictures, in lower case."""
+
+
+class Decoder(Protocol):
+    """Decodes on a device what FFmpeg would decode on the CPU."""
+
+    def refusal(self, video: av.VideoStream) -> str | None:
+        """Why it is not to decode this stream, in words; None where it may be tried."""
+
+    def hwaccel(self) -> HWAccel:
+        """What FFmpeg is told of it. Called by the thread that opens the input, right before."""
+
+    def unpack(self, frame: av.VideoFrame) -> Picture:
+        """The planes of a frame on the device, as tensors of their own memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,8 @@ class SourceOptions:
     """Frames a second wanted of a camera or screen; None: 30."""
     salvage: bool = False
     """Take what decodes of a cut or damaged input, instead of raising SourceError."""
+    decoder: Decoder | None = None
+    """What decodes files where it can, so that their frames are on a device; None: the CPU decodes everything."""
 
     def __post_init__(self) -> None:
         if self.start_s < 0:

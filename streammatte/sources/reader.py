@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -64,11 +64,12 @@ class Reader:
         faults: Faults,
         *,
         live: bool,
+        unpacked: Callable[[av.VideoFrame], Picture] = unpack,
     ) -> None:
-        """The container stands where reading is to begin; `decoder` is flushed."""
+        """The container stands where reading is to begin; `decoder` is flushed, and gives what `unpacked` takes."""
         self._streams, self._decoder, self._window, self._faults = streams, decoder, window, faults
         self._video: Any = streams.video
-        self._live = live
+        self._live, self._unpacked = live, unpacked
         # transport streams flag every lost bit, and players play on
         self._lossy = live or container.format.name == "mpegts"
         self._time_base = window.time_base
@@ -169,7 +170,7 @@ class Reader:
         return frames
 
     def _frame(self, decoded: av.VideoFrame, pts: int) -> Frame:
-        picture = unpack(decoded)
+        picture = self._unpacked(decoded)
         self._check_same(decoded, picture, pts)
         now = pts * self._time_base
         self._gap = max(self._gap, now - (now if self._last is None else self._last))

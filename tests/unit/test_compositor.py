@@ -11,8 +11,8 @@ import pytest
 from scenes import FORMATS, alphas_of, coded, disc, make_frame, make_layer, over
 
 from streammatte.color import ColorSpec
-from streammatte.compositor import alpha_frame, composite, subject_frame
-from streammatte.frame import Frame, Layer, PixelFormat
+from streammatte.compositor import composite
+from streammatte.frame import Frame, Layer, PixelFormat, alpha_frame, subject_frame
 from streammatte.kernels import host
 
 SIZES = [(64, 48), (33, 17)]

@@ -12,17 +12,17 @@ from streammatte.frame import Frame
 
 torch = pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
 
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
-from torch_chain import DEVICE, guided_alpha, one_frame  # noqa: E402
+from torch_chain import DEVICE, LANE, Chain, Watch  # noqa: E402
 
 from streammatte.kernels.torch import planes  # noqa: E402
+from streammatte.kernels.torch.lane import Lane  # noqa: E402
 
 NAMES = ["yuv420p", "yuv422p10le", "yuv444p", "gbrp", "gray10le"]
 SIZE = (321, 241)
 
 
 def given(name: str, seed: int = 0) -> tuple[Frame, dict[str, Any]]:
-    """A frame on the host, and what else `one_frame` takes, on the host."""
+    """A frame on the host, and what else a chain takes, on the host."""
     frame = make_frame(name, SIZE, rgb=textured(seed, SIZE, 4.0))
     behind = make_frame(name, SIZE, rgb=textured(seed + 1, SIZE, 4.0))
     dice = np.random.default_rng(seed)
@@ -50,14 +50,9 @@ def tensors(found: dict[str, Any]) -> list[Any]:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_where_there_are_no_samples(name: str) -> None:
     """On torch's meta device, which knows shapes alone: whatever asked for a value would raise."""
-    here = tensors(one_frame(*_split(to("cpu", *given(name)))))
-    nowhere = tensors(one_frame(*_split(to("meta", *given(name)))))
+    here = tensors(Chain(Lane("cpu"))(*_split(to("cpu", *given(name)))))
+    nowhere = tensors(Chain(Lane("meta"))(*_split(to("meta", *given(name)))))
     assert [(each.shape, each.dtype) for each in nowhere] == [(each.shape, each.dtype) for each in here]
-
-
-def test_so_does_closed_form() -> None:
-    frame, other = to("meta", *given("yuv420p"))
-    assert guided_alpha(other["pha"], frame, 6).shape == SIZE[::-1]
 
 
 def inputs(case: tuple[Any, ...]) -> list[Any]:
@@ -70,25 +65,8 @@ def _split(case: tuple[Frame, dict[str, Any]]) -> tuple[Any, ...]:
     return frame, other["pha"], other["last"], other["flow"], other["background"]
 
 
-class _Watch(TorchDispatchMode):
-    """Notes what would wait for a device, or bring something to it."""
-
-    WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "unique", "equal", "lift_fresh")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.noted: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        moves = name == "_to_copy" and (kwargs or {}).get("device") is not None
-        if moves or name in self.WAITS:
-            self.noted.append(str(func))
-        return func(*args, **(kwargs or {}))
-
-
 def test_the_watch_sees_what_it_should() -> None:
-    with _Watch() as watch:
+    with Watch() as watch:
         torch.ones(3).sum().item()
         torch.ones(3).nonzero()
         torch.tensor([1.0])
@@ -98,16 +76,17 @@ def test_the_watch_sees_what_it_should() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_after_the_first_frame_nothing_waits_and_nothing_is_moved(name: str) -> None:
     case = _split(to(DEVICE, *given(name)))
-    one_frame(*case)
-    with _Watch() as watch:
-        one_frame(*case)
+    chain = Chain(LANE)
+    chain(*case)
+    with Watch() as watch:
+        chain(*case)
     assert watch.noted == []
 
 
 def test_what_is_given_is_left_alone() -> None:
     case = _split(to(DEVICE, *given("yuv420p")))
     kept = [each.clone() for each in inputs(case)]
-    one_frame(*case)
+    Chain(LANE)(*case)
     assert all(map(torch.equal, inputs(case), kept))
 
 
@@ -115,17 +94,11 @@ def test_what_is_given_is_left_alone() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_captured_graph_does_what_the_calls_did(name: str) -> None:
     first, second = (_split(to("cuda", *given(name, seed))) for seed in (0, 7))
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(2):
-            one_frame(*first)
-    torch.cuda.current_stream().wait_stream(stream)
-    expected = [each.clone() for each in tensors(one_frame(*second))]
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        found = one_frame(*first)
-    for slot, value in zip(inputs(first), inputs(second), strict=True):
-        slot.copy_(value)
-    graph.replay()
-    assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(tensors(found), expected, strict=True))
+    called, captured = Lane("cuda"), Chain(LANE)
+    called.on_cuda = False
+    expected = tensors(Chain(called)(*second))
+    torch.cuda.synchronize()
+    captured(*first)
+    found = tensors(captured(*second))
+    LANE.wait()
+    assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(found, expected, strict=True))

@@ -1,26 +1,22 @@
-"""Foreground colour on a device against the host's kernels, and blur fusion made of them against the host's."""
+"""Foreground colour on a device: the kernels against the host's."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import alphas_of, coded, make_frame, over, textured
 
 from streammatte.foregrounds import means as host_means
-from streammatte.foregrounds.blur_fusion import BlurFusionForeground
 from streammatte.frame import PixelFormat
 from streammatte.kernels import restoring as host_restoring
 
 torch = pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
 
-from torch_chain import DEVICE, apart, fused, sent  # noqa: E402
+from torch_chain import apart, sent  # noqa: E402
 
-from streammatte.kernels.torch import means, planes, restoring, siting  # noqa: E402
+from streammatte.kernels.torch import means, planes, restoring  # noqa: E402
 
 sides = st.integers(1, 70)
 seeds = st.integers(0, 10_000)
@@ -66,37 +62,3 @@ def test_restore_is_the_hosts(name: str, width: int, height: int, small: tuple[i
     assert np.abs(there.astype(np.int64) - expected)[:, clear].max(initial=0) <= 1
     assert np.array_equal(there[alpha == target.peak], plane[alpha == target.peak])
     assert np.array_equal(there[alpha < target.peak / 32], front[alpha < target.peak / 32])
-
-
-def wide_subject(width: int, height: int) -> npt.NDArray[np.float32]:
-    """Alpha that is soft, and reaches so near to all sides that the host cuts nothing off."""
-    y, x = np.mgrid[0:height, 0:width]
-    inside = np.minimum(np.minimum(x + 0.5, width - x - 0.5), np.minimum(y + 0.5, height - y - 0.5))
-    waves = 0.5 + 0.5 * np.sin(x / 17) * np.cos(y / 13)
-    return np.asarray(np.clip(inside / 24, 0, 1) * np.clip(waves * 2.5, 0, 1), np.float32)
-
-
-@pytest.mark.parametrize("name", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p10le", "gbrp", "gray"])
-@pytest.mark.parametrize("size", [(320, 240), (640, 480), (481, 361)])
-def test_blur_fusion_is_the_hosts(name: str, size: tuple[int, int]) -> None:
-    truth, room = (make_frame(name, size, rgb=textured(seed, size, 6.0)) for seed in (1, 2))
-    pha = coded(wide_subject(*size), truth.format)
-    source = replace(truth, planes=over(truth.planes, room.planes, pha, truth))
-    expected = BlurFusionForeground().estimate(source, alphas_of(source, pha))
-    there = planes.on_device(source, DEVICE)
-    found = fused(there, siting.chroma_alpha(sent(pha), source.format, source.color))
-    for index, (one, other) in enumerate(zip(found, expected, strict=True)):
-        off = np.abs(one.cpu().numpy().astype(np.float64) - other) * 255 / source.format.peak
-        assert np.quantile(off, 0.999) <= 1, f"plane {index}"
-        assert off.max() <= 3, f"plane {index}"
-        alpha = alphas_of(source, pha)[index]
-        opaque = alpha == source.format.peak
-        assert opaque.any()
-        assert np.array_equal(one.cpu().numpy()[opaque], source.planes[index][opaque])
-
-
-def test_with_nobody_there_nothing_breaks() -> None:
-    frame = planes.on_device(make_frame("yuv420p", (320, 240)), DEVICE)
-    nobody = torch.zeros((240, 320), dtype=torch.uint8, device=DEVICE)
-    found = fused(frame, siting.chroma_alpha(nobody, frame.format, frame.color))
-    assert [tuple(plane.shape) for plane in found] == [(240, 320), (120, 160), (120, 160)]

@@ -19,7 +19,7 @@ from streammatte.refiners.guided import GuidedRefiner
 
 torch = pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
 
-from torch_chain import DEVICE, got, one_frame, scene, sent  # noqa: E402
+from torch_chain import DEVICE, LANE, Chain, got, scene, sent  # noqa: E402
 
 from streammatte.kernels.torch import planes, semiplanar  # noqa: E402
 
@@ -39,7 +39,7 @@ def both(name: str, size: tuple[int, int], pha: Float, frame: Frame) -> tuple[di
     behind = make_frame(name, size, rgb=textured(9, size, 4.0))
     flow = np.random.default_rng(0).uniform(-2, 2, (*pha.shape, 2)).astype(np.float32)
     last = np.clip(np.float32(1.2) * pha - np.float32(0.1), 0, 1)
-    found = one_frame(
+    found = Chain(LANE)(
         planes.on_device(frame, DEVICE), *map(sent, (pha, last, flow)), planes.on_device(behind, DEVICE).planes
     )
     return found, on_the_host(pha, last, flow, frame, behind)[1], behind
@@ -90,7 +90,7 @@ def test_nv12_in_and_out() -> None:
     background = tuple(torch.full_like(plane, 90) for plane in came)
     flow = torch.zeros((*pha.shape, 2), device=DEVICE)
     views, own = (
-        one_frame(planes.with_planes(there, each), sent(pha), sent(pha), flow, background)["planes"]
+        Chain(LANE)(planes.with_planes(there, each), sent(pha), sent(pha), flow, background)["planes"]
         for each in (came, planes.planes_of(there))
     )
     assert all(map(torch.equal, views, own))

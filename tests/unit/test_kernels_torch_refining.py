@@ -1,8 +1,6 @@
-"""The local linear model on a device against the host's kernels, and the refiners made of it against the host's."""
+"""The local linear model on a device against the host's kernels."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import cv2
 import numpy as np
@@ -10,17 +8,15 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import disc, make_frame, make_matte, textured
+from scenes import make_frame, textured
 
 from streammatte.frame import Frame
 from streammatte.kernels import growing as host_growing
 from streammatte.kernels import local_linear as host_linear
-from streammatte.refiners.closed_form import ClosedFormRefiner
-from streammatte.refiners.guided import GuidedRefiner
 
 torch = pytest.importorskip("torch", reason="pip install 'streammatte[torch]'")
 
-from torch_chain import DEVICE, apart, got, guided_alpha, scene, sent  # noqa: E402
+from torch_chain import DEVICE, apart, got, sent  # noqa: E402
 
 from streammatte.kernels.torch import growing, local_linear, means, planes, shaping  # noqa: E402
 
@@ -195,42 +191,3 @@ def test_the_mirrored_mean_is_opencvs(reach: int, width: int, height: int, seed:
     values, side = unit_map(seed, width, height), 2 * reach + 1
     expected = cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT)
     assert apart(means.mirrored_mean(sent(values), reach), expected) < 1e-5
-
-
-# the refiners
-
-
-def differences(tensor: Any, plane: npt.NDArray[Any], frame: Frame) -> npt.NDArray[np.float64]:
-    """In 8-bit code values."""
-    apart_ = np.abs(tensor.cpu().numpy().astype(np.float64) - plane)
-    return np.asarray(apart_ * 255 / frame.format.peak, np.float64)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [(320, 240), (481, 361)])
-def test_the_guided_refiner_is_the_hosts(name: str, size: tuple[int, int]) -> None:
-    pha, frame = scene(name, size, 3)
-    expected = GuidedRefiner().refine(make_matte(pha), frame)
-    found = differences(guided_alpha(sent(pha), planes.on_device(frame, DEVICE)), expected, frame)
-    assert found.max() <= 2, "where float32 falls on the other side of what is cut"
-    assert (found > 1).mean() < 1e-4
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_closed_form_refiner_is_the_hosts(name: str) -> None:
-    """Of a size whose chroma is not grown for the guide: OpenCV grows 8 bits with weights of 11."""
-    pha, frame = scene(name, (481, 361), 5)
-    expected = ClosedFormRefiner(6).refine(make_matte(pha), frame)
-    found = differences(guided_alpha(sent(pha), planes.on_device(frame, DEVICE), 6), expected, frame)
-    assert found.max() <= 2
-    assert (found > 1).mean() < 1e-4
-
-
-def test_alpha_that_is_certain_stays_so_bit_for_bit() -> None:
-    frame = make_frame("yuv420p", (320, 240))
-    matte = disc(320, 240, 4.0)
-    found = guided_alpha(sent(matte), planes.on_device(frame, DEVICE)).cpu().numpy()
-    y, x = np.mgrid[0:240, 0:320]
-    away = np.hypot(x - 159.5, y - 119.5)
-    assert (found[away > 72 + 60] == 0).all()
-    assert (found[away < 72 - 60] == 255).all()

@@ -1,7 +1,8 @@
 """Pixel kernels on a device: torch tensors in, torch tensors out, with the names and meanings of the host's kernels.
 
 A module is named as the host module that has its functions; what is in `kernels.host` is in `planes`, `resizing`,
-`rgb` and `siting` here. The whole package needs torch (`pip install 'streammatte[torch]'`), and nothing else does.
+`rgb` and `siting` here; `flow` has none on the host, which has OpenCV's search in `motion`. `lane` and `graphs` are how
+work is put on a device. The whole package needs torch (`pip install 'streammatte[torch]'`), and nothing else does.
 
 What holds for every function:
 

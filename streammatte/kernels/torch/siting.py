@@ -10,8 +10,9 @@ from streammatte.color import ChromaLocation, ColorSpec
 from streammatte.frame import PixelFormat
 from streammatte.kernels.siting import cosited
 from streammatte.kernels.torch.planes import quantised
+from streammatte.kernels.torch.resizing import resize
 
-__all__ = ["chroma_alpha", "subsample"]
+__all__ = ["chroma_alpha", "subsample", "upsample"]
 
 
 def chroma_alpha(pha: Tensor, target: PixelFormat, color: ColorSpec) -> tuple[Tensor, ...]:
@@ -49,3 +50,25 @@ def _reduced(values: Tensor, step: int, first: int | None, count: int) -> Tensor
     padded = functional.pad(values, (1, 1 + short), mode="replicate")
     before, at, after = (padded[:, first + i : first + i + step * count - 1 : step] for i in range(3))
     return (before + after).mul_(0.25).add_(at, alpha=0.5)
+
+
+def upsample(plane: Tensor, target: PixelFormat, location: ChromaLocation, width: int, height: int) -> Tensor:
+    """A chroma plane at luma's size, linear between the places where its samples sit, rounded at each step."""
+    first_x, first_y = cosited(target, location)
+    high, wide = plane.shape
+    full = wide << target.log2_chroma_w, high << target.log2_chroma_h
+    grown = resize(plane, full[0] if first_x is None else wide, full[1] if first_y is None else high)
+    if first_x is not None:
+        grown = _doubled(grown, first_x, 1)
+    if first_y is not None:
+        grown = _doubled(grown, first_y, 0)
+    return grown[:height, :width]
+
+
+def _doubled(plane: Tensor, first: int, axis: int) -> Tensor:
+    """With the mean of each two neighbours between them; the last, or the first where `first` is 1, is its own."""
+    ends = plane.narrow(axis, 0 if first else plane.shape[axis] - 1, 1)
+    inner = plane.narrow(axis, 0 if first else 1, plane.shape[axis] - 1)
+    beside = torch.cat((ends, inner) if first else (inner, ends), axis)
+    halves = (plane.to(torch.float32) + beside).mul_(0.5).round_().to(plane.dtype)
+    return torch.stack((halves, plane) if first else (plane, halves), axis + 1).flatten(axis, axis + 1)

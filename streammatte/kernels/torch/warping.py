@@ -16,13 +16,13 @@ __all__ = ["warp"]
 def warp(image: Tensor, flow: Tensor) -> Tensor:
     """What `image` ([c,] h, w), float32, has at p + flow[p], linearly interpolated; borders repeat.
 
-    `flow` is (h, w, 2), x first, in pixels.
+    `flow` is (h, w, 2), x first, in pixels; or (n, h, w, 2), for each of n images (n, [c,] h, w).
     """
-    height, width = flow.shape[:2]
+    height, width = flow.shape[-3:-1]
     places, unit = _grid(height, width, flow.device)
     found = functional.grid_sample(
-        image.reshape(1, -1, height, width),
-        torch.addcmul(places, flow, unit)[None],
+        image.reshape(flow.shape[:-3].numel(), -1, height, width),
+        torch.addcmul(places, flow, unit).reshape(-1, height, width, 2),
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
