@@ -1,20 +1,23 @@
 """Who may import whom.
 
-    errors transfer color frame inspection                                                   values
+    errors transfer color frame inspection catalog_facts catalog_table                       values
       <- kernels                                                                             pixels
       <- ports registry config catalog meter handoff worker cuts engine_cache
-         motion keyframes parallel late lookahead holders srt                                core
+         motion keyframes parallel batches late lookahead holders srt nvidia                         core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
-         compositors arithmetics weights quantization obs                                    rooms, of adapters
-      <- compositor parity int8 loading inventory matter inspector report quality inference
-         composing reporting pipeline live                                                   stages
-      <- assembly assembly_live parts calibrating exporting                                  assembly
+         compositors arithmetics weights quantization obs device                             rooms, of adapters
+      <- compositor parity int8 halving verdict loading inventory upkeep matter inspector
+         report quality ledger tracking inference composing composing_device reporting pipeline
+         live scoring mosaic contestant                                                      stages
+      <- assembly assembly_live assembly_device parts parts_device calibrating exporting
+         comparing                                                                           assembly
       <- cli                                                                                 cli
 
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
 each other, and a room knows no other room. What is done to every pixel is in kernels, and so is what compiles it.
-Stages work through ports, so they import no room, with two exceptions: loading a model (matter, loading, int8) and
-saying what was built for it (inventory) mean getting at its weights and, for int8, quantising them. The package's own
+Stages work through ports, so they import no room, with two exceptions: loading a model (matter, loading, int8, halving,
+verdict) and saying what was built for it (inventory, upkeep) mean getting at its weights, and quantising them or, for
+fp16, exporting its network anew. The package's own
 `__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows the two
 that have commands of their own, weights (`streammatte models`) and obs. Only the command line prints.
 """
@@ -33,7 +36,7 @@ import streammatte
 from streammatte import registry
 
 ROOT = Path(streammatte.__file__).parent
-VALUES = {"errors", "transfer", "color", "frame", "inspection"}
+VALUES = {"errors", "transfer", "color", "frame", "inspection", "catalog_facts", "catalog_table"}
 PIXELS = {"kernels"}
 CORE = {
     "ports",
@@ -48,9 +51,11 @@ CORE = {
     "motion",
     "keyframes",
     "parallel",
+    "batches",
     "late",
     "holders",
     "srt",
+    "nvidia",
     "lookahead",
 }
 ROOMS = {
@@ -67,6 +72,7 @@ ROOMS = {
     "weights",
     "quantization",
     "obs",
+    "device",
 }
 STAGES = {
     "compositor",
@@ -78,36 +84,68 @@ STAGES = {
     "inspector",
     "report",
     "quality",
+    "ledger",
     "inference",
+    "tracking",
+    "verdict",
+    "halving",
+    "upkeep",
     "composing",
+    "composing_device",
     "reporting",
     "pipeline",
     "live",
+    "scoring",
+    "mosaic",
+    "contestant",
 }
-TOP = {"assembly", "assembly_live", "parts", "calibrating", "exporting", "", "cli", "__main__"}
+TOP = {
+    *("assembly", "assembly_device", "assembly_live", "parts", "parts_device"),
+    *("calibrating", "exporting", "comparing", "", "cli", "__main__"),
+}
 """\"\" is the package's own __init__; __main__ is the command line under another name."""
 ROOMS_OF_STAGES = {
     "matter": {"weights"},
     "loading": {"weights"},
     "int8": {"weights", "quantization"},
+    "halving": {"weights", "networks"},
+    "verdict": {"weights"},
+    "upkeep": {"weights"},
     "inventory": {"weights", "quantization"},
 }
 
 LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
-    "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector", "live"},
+    "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector", "live", "mosaic"},
     "numba": {"kernels"},
     "av": {"sources", "sinks", "arithmetics", "obs"},
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
     "PIL": {"arithmetics", "refiners"},
-    "onnx": {"weights", "quantization", "int8"},
+    "onnx": {"weights", "networks", "quantization", "int8"},
     "tflite": {"weights"},
-    "platformdirs": {"weights", "cli", "live"},
+    "platformdirs": {"weights", "cli", "live", "ledger"},
     "pyvirtualcam": {"sinks"},
     "obsws_python": {"obs"},
     "websocket": {"obs"},
-    "torch": {"kernels", "networks", "exporting"},
+    "torch": {
+        "kernels",
+        "networks",
+        "exporting",
+        "runtimes",
+        "sources",
+        "sinks",
+        "device",
+        "stabilizers",
+        "refiners",
+        "foregrounds",
+        "backgrounds",
+        "compositors",
+        "arithmetics",
+    },
+    "onnxscript": {"networks"},
+    "tensorrt": {"runtimes"},
+    "tensorrt_rtx": {"runtimes"},
     "safetensors": {"networks"},
     "webcolors": {"parts"},
     "click": {"cli"},
@@ -130,12 +168,15 @@ def allowed(part: str) -> set[str]:
     everything = below | STAGES | {"assembly"}
     top = {
         "parts": below | STAGES | ROOMS,
+        "parts_device": below | STAGES | ROOMS | {"parts"},
         "assembly_live": below | STAGES | ROOMS | {"parts"},
-        "assembly": everything | ROOMS | {"parts", "assembly_live"},
+        "assembly_device": below | STAGES | ROOMS | {"parts", "parts_device"},
+        "assembly": everything | ROOMS | {"parts", "parts_device", "assembly_live", "assembly_device"},
         "calibrating": everything | ROOMS,
+        "comparing": everything | ROOMS | {"parts"},
         "exporting": below | ROOMS,
         "": everything,
-        "cli": everything | {"calibrating", "exporting", "", "weights", "obs"},
+        "cli": everything | {"calibrating", "exporting", "comparing", "", "weights", "obs"},
         "__main__": {"cli"},
     }
     return top[part]
