@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import torch
 
 __all__ = ["ceilings", "median_ms"]
 
-_WARM, _TIMES = 5, 30
+_LEAST_TIMES, _TIMES = 2, 30
+_WARM = 5
+_ENOUGH_S = 5.0
+"""What is slow (a processor, to try the tools) is not timed as often."""
 
 
 def median_ms(work: Callable[[], Any], device: torch.device, times: int = _TIMES) -> float:
     """The median time of `work` on the device, between two events on the current stream, after a few unmeasured."""
+    if device.type != "cuda":
+        return _host_ms(work, times)
     for _ in range(_WARM):
         work()
-    if device.type != "cuda":
-        return statistics.median(_host_ms(work) for _ in range(times))
     pairs = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(times)]
     for start, end in pairs:
         start.record()
@@ -29,12 +33,14 @@ def median_ms(work: Callable[[], Any], device: torch.device, times: int = _TIMES
     return statistics.median(taken)
 
 
-def _host_ms(work: Callable[[], Any]) -> float:
-    from time import perf_counter
-
-    start = perf_counter()
+def _host_ms(work: Callable[[], Any], times: int) -> float:
     work()
-    return 1e3 * (perf_counter() - start)
+    began, taken = perf_counter(), []
+    while len(taken) < times and (len(taken) < _LEAST_TIMES or perf_counter() - began < _ENOUGH_S):
+        start = perf_counter()
+        work()
+        taken.append(1e3 * (perf_counter() - start))
+    return statistics.median(taken)
 
 
 def ceilings(device: torch.device, small: bool) -> dict[str, float]:

@@ -43,11 +43,12 @@ def frame_path(matter: Matter, quality: str, size: tuple[int, int], frames: int)
     meter = Meter()
     assert stages.composer is not None
     inference = Inference(stages.matter, stages.stabilizer, stages.pace, meter, stages.tracker, stages.ahead)
-    stream = _stream(views, 2 * _VIEWS + frames)
+    warm = min(2 * _VIEWS, frames)
+    stream = _stream(views, warm + frames)
     matted = inference.mattes(stream)
     start = 0.0
     for number, (frame, matte) in enumerate(matted):  # type: ignore[misc]  # there are no packets
-        if number == 2 * _VIEWS:  # graphs are captured, and whatever is found out at first is known
+        if number == warm:  # graphs are captured, and whatever is found out at first is known
             run.lane.wait()
             start = perf_counter()
         stages.composer.compose(frame, matte, {"com"}, meter)

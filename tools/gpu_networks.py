@@ -25,9 +25,9 @@ from streammatte.parity import Difference, compare, parity_batches
 from streammatte.ports import DeviceSession, Precision, Runtime
 from streammatte.weights.cache import sha256_of
 
-__all__ = ["Subject", "networks", "rows"]
+__all__ = ["MEAN", "STD", "Subject", "networks", "rows"]
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _IN_A_ROW = 50
 _FLOATS: tuple[Literal["f32", "fp16"], ...] = ("f32", "fp16")
 
@@ -62,7 +62,7 @@ def networks(names: list[str], place: Path, u2net: Path | None, size: int | None
 
 def rows(subject: Subject, place: Path, device: torch.device, best: dict[str, float]) -> list[dict[str, Any]]:
     """One row of figures a runtime and precision; what cannot be run says why."""
-    spec = InputSpec(*subject.size, _MEAN, _STD)
+    spec = InputSpec(*subject.size, MEAN, STD)
     operations = _operations(read_onnx(subject.files["f32"]).network, subject.size)
     lane = Lane(str(device))
     found = [_eager(subject, precision, lane, best, operations) for precision in _FLOATS]

@@ -39,7 +39,7 @@ class DeviceMatter:
         self, session: DeviceSession, arithmetic: DeviceArithmetic, lane: Lane, *, tta: bool = False, batch: int = 1
     ) -> None:
         self._arithmetic, self._lane, self._tta = arithmetic, lane, tta
-        self.batch = session.batch or batch
+        self.batch, self._exactly = session.batch or batch, session.batch
 
         def run(batch: Tensor) -> tuple[Tensor, ...]:
             return (session.run_on(batch),)
@@ -72,8 +72,8 @@ class DeviceMatter:
         """Run the network on what they show, `batch` at most, at once."""
         with self._lane:
             shown: list[Any] = [look.batch for look in looks]
-            # The last one again where there are fewer than the session takes.
-            (batch,) = self._join(*shown, *[shown[-1]] * (self.batch - len(shown)))
+            # The last one again where there are fewer than the session must be given.
+            (batch,) = self._join(*shown, *[shown[-1]] * ((self._exactly or 1) - len(shown)))
             alphas = self._alphas(batch, len(looks))
             if self._tta:
                 mirrored = self._alphas(self._mirror(batch)[0], len(looks))
