@@ -15,7 +15,7 @@ from streammatte.kernels import host
 from streammatte.kernels.mixing import blend
 from streammatte.lookahead import looking_ahead
 from streammatte.meter import Meter
-from streammatte.ports import Background, Compositor, Foreground, Refiner, SinkKind, Stabilizer, Tracker
+from streammatte.ports import Background, Compositor, Foreground, Refiner, Selector, SinkKind, Stabilizer, Tracker
 
 __all__ = ["Stages"]
 
@@ -24,7 +24,7 @@ __all__ = ["Stages"]
 class Stages:
     """What happens to each frame between source and sinks. `background` is None where no sink takes composites.
 
-    `tracker` serves one stream; None is the host's own.
+    `tracker` serves one stream, and so does `selector`; None is the host's own, and no selection.
     """
 
     matter: MatteMaker
@@ -36,6 +36,7 @@ class Stages:
     compositor: Compositor = composite
     tracker: Tracker | None = None
     ahead: Ahead = looking_ahead
+    selector: Selector | None = None
 
     def compose(
         self, frame: Frame, matte: Matte, kinds: Set[SinkKind], meter: Meter, inspector: Inspector | None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from streammatte.errors import ConfigError
+from streammatte.subject import Subject
 
 __all__ = ["Settings", "flag_of", "read_config", "setting"]
 
@@ -44,7 +45,12 @@ class Settings:
         "Take the old background's colour out of soft edges, or off to compare.",
         choices=("fusion", "off"),
     )
-    model: str = setting("u2net", "Model name: see `streammatte models list`.", metavar="NAME", short="-m")
+    model: str = setting(
+        "u2net",
+        "Model name (see `streammatte models list`), or the path of an ONNX file or a TOML of your own.",
+        metavar="NAME|FILE",
+        short="-m",
+    )
     accept_licence: tuple[str, ...] = setting(
         (),
         "Accept this model's licence for this run (`streammatte models accept` does for good); repeat for several.",
@@ -52,6 +58,12 @@ class Settings:
     )
     commercial: bool = setting(
         False, "Refuse models whose licence does not allow commercial use, whatever was accepted."
+    )
+    subject: str = setting(
+        "all",
+        "Who is kept: all, largest, point:X,Y or box:X,Y,WIDTH,HEIGHT in the first frame; 0.5: half the picture, 320: "
+        "pixels.",
+        metavar="SUBJECT",
     )
     runtime: str = setting(
         "auto",
@@ -157,6 +169,7 @@ class Settings:
             _within(getattr(self, name), least, most, name)
         if self.batch != "auto" and not (self.batch.isdecimal() and 1 <= int(self.batch) <= _LARGEST_BATCH):
             raise ConfigError("--batch", f"expected auto or 1 to {_LARGEST_BATCH}, got {self.batch!r}")
+        Subject.named(self.subject)
         if self.crf is not None and not 0 <= self.crf <= 63:
             raise ConfigError("--crf", f"must be 0 to 63, got {self.crf}")
 
@@ -272,7 +285,8 @@ def _typed(value: Any, item: dataclasses.Field[Any], where: str, folder: Path) -
     elif wanted.startswith("str"):
         if isinstance(value, str):
             beside = folder / value
-            return str(beside) if item.name in ("bg", "card") and beside.is_file() else value
+            names_file = item.name in ("bg", "card") or (item.name == "model" and beside.suffix in (".onnx", ".toml"))
+            return str(beside) if names_file and beside.is_file() else value
         if item.name == "batch" and type(value) is int:
             return str(value)
         if item.name in ("input_rate", "fps") and type(value) in (int, float):

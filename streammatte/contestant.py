@@ -66,7 +66,13 @@ class Contestant:
         self.scorer = Scorer()
         self._stages, self._meter, self._inspector = stages, _Turns(turn), Inspector()
         self._inference = Inference(
-            stages.matter, stages.stabilizer, stages.pace, self._meter, stages.tracker, stages.ahead
+            stages.matter,
+            stages.stabilizer,
+            stages.pace,
+            self._meter,
+            stages.tracker,
+            stages.ahead,
+            stages.selector,
         )
 
     def mattes(self, events: Iterable[Frame | Packet]) -> Generator[_Matted, None, None]:

@@ -17,7 +17,7 @@ from streammatte.late import with_late_mattes
 from streammatte.lookahead import looking_ahead
 from streammatte.meter import Meter
 from streammatte.parallel import with_mattes
-from streammatte.ports import Stabilizer, Tracker
+from streammatte.ports import Selector, Stabilizer, Tracker
 from streammatte.tracking import HostTracker
 
 __all__ = ["Ahead", "BatchMaker", "Inference", "MatteMaker", "Pace"]
@@ -66,7 +66,7 @@ class Inference:
     """Runs over one stream's events. `network_runs` and, live, `failed` count as it goes.
 
     `maker`, `stabilizer` and the stride and tolerance of `pace` may be replaced from one frame to the next. `tracker`
-    is the host's where none is given, and so is `ahead`.
+    is the host's where none is given, and so is `ahead`. Without `selector` all that the network finds is kept.
     """
 
     def __init__(
@@ -77,15 +77,17 @@ class Inference:
         meter: Meter,
         tracker: Tracker | None = None,
         ahead: Ahead = looking_ahead,
+        selector: Selector | None = None,
     ) -> None:
         self.maker, self.stabilizer, self.pace = maker, stabilizer, pace
         self._meter = meter
-        self._ahead = ahead
+        self._ahead, self._selector = ahead, selector
         self._tracker = tracker or HostTracker(onward=pace.lookahead > 0)
         self.network_runs = 0
         self.failed = 0
         """Errors of the network that a live run went on after; files stop at the first instead."""
         self.last_failure = ""
+        self._cut_seq = self._tried_seq = -1
         self._counting = threading.Lock()
 
     @property
@@ -118,6 +120,8 @@ class Inference:
                 look = self.maker.look(event)
             with self._meter.stage("motion"):
                 matte = self._tracker.step(look.matte)
+            if matte.discontinuity:
+                self._cut_seq = matte.seq
             keyframes.stride, keyframes.tolerance = self.pace.stride, self.pace.tolerance
             yield Shown(event, replace(look, matte=matte), keyframes.is_key(matte))
 
@@ -137,7 +141,14 @@ class Inference:
         return mattes
 
     def _tried(self, look: Look) -> Matte:
-        """`_see`, with its error kept before it is passed on."""
+        """`_see`, with its error kept before it is passed on.
+
+        The first frame that is seen after a cut may not be that of the cut: it then takes the discontinuity from it.
+        """
+        seq = look.matte.seq
+        if self._tried_seq < self._cut_seq <= seq:
+            look = replace(look, matte=replace(look.matte, discontinuity=True))
+        self._tried_seq = seq
         try:
             return self._see(look)
         except Exception as error:
@@ -155,6 +166,9 @@ class Inference:
             if matte.age_s == math.inf:  # nothing is known: there is nothing to steady
                 yield frame, matte
                 continue
+            if self._selector is not None:
+                with self._meter.stage("select"):
+                    matte = self._selector.step(matte, frame)
             with self._meter.stage("stabilize"):
                 matte = self.stabilizer.step(matte)
             yield frame, matte

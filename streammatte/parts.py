@@ -21,12 +21,14 @@ from streammatte.errors import ConfigError, SourceError
 from streammatte.foregrounds.despill import DespillForeground
 from streammatte.inference import Pace
 from streammatte.matter import Matter
-from streammatte.ports import Background, BuildProgress, Compositor, Foreground, Refiner, Stabilizer
+from streammatte.ports import Background, BuildProgress, Compositor, Foreground, Refiner, Selector, Stabilizer
 from streammatte.quality import Quality
 from streammatte.refiners.edges import EdgeRefiner
 from streammatte.reporting import RunFacts
 from streammatte.sinks import SinkOptions
 from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
+from streammatte.subject import Subject
+from streammatte.subjects.geometry import GeometrySelector
 from streammatte.weights.fetch import Progress as PullProgress
 
 __all__ = [
@@ -86,15 +88,23 @@ def stages_of(
 ) -> Stages:
     """All stages, with nothing running."""
     streams = matter.info.streams
+    # One that remembers frames is to see all of them; live, as many as there is time for.
+    stride = 1 if matter.model.state else quality.stride
     return Stages(
         matter,
         stabilizer_of(quality),
         refiner_of(settings, quality),
         _foreground(settings),
         background,
-        Pace(quality.stride, quality.stride_tolerance, quality.lookahead, streams, live),
+        Pace(stride, quality.stride_tolerance, quality.lookahead, streams, live=live),
         _compositor(settings),
+        selector=_selector(settings),
     )
+
+
+def _selector(settings: Settings) -> Selector | None:
+    subject = Subject.named(settings.subject)
+    return None if subject.kind == "all" else GeometrySelector(subject)
 
 
 def refiner_of(settings: Settings, quality: Quality) -> Refiner:

@@ -36,6 +36,8 @@ def host_only(settings: Settings, matter: Matter) -> str | None:
         return f"{matter.info.runtime} computes on the host"
     if settings.compat:
         return f"--compat {settings.compat} is arithmetic of the host"
+    if settings.subject != "all":
+        return "--subject is arithmetic of the host"
     return None
 
 

@@ -66,7 +66,13 @@ class Pipeline:
         self._kinds: set[SinkKind] = {sink.kind for sink in sinks}
         self._meter = Meter()
         self._inference = Inference(
-            stages.matter, stages.stabilizer, stages.pace, self._meter, stages.tracker, stages.ahead
+            stages.matter,
+            stages.stabilizer,
+            stages.pace,
+            self._meter,
+            stages.tracker,
+            stages.ahead,
+            stages.selector,
         )
         self._decoded: Handoff[Frame | Packet] = Handoff(_DECODED)
         self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(_MATTED)

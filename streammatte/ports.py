@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from streammatte.catalog_facts import StateSpec
 from streammatte.frame import Frame, Layer, Matte, Packet, Plane, StreamInfo
 
 __all__ = [
@@ -24,8 +25,11 @@ __all__ = [
     "Foreground",
     "LiveSink",
     "Precision",
+    "RecurrentRuntime",
+    "RecurrentSession",
     "Refiner",
     "Runtime",
+    "Selector",
     "Session",
     "SessionInfo",
     "Sink",
@@ -117,6 +121,17 @@ class DeviceSession(Session, Protocol):
         """
 
 
+@runtime_checkable
+class RecurrentSession(Session, Protocol):
+    """A session that hands a state on from picture to picture: `run` is called with them in order, one at a time.
+
+    A call that raises leaves the state as it was.
+    """
+
+    def reset(self) -> None:
+        """Forget: the next picture has none before it, as the first has."""
+
+
 class Runtime(Protocol):
     """A library that runs ONNX networks."""
 
@@ -160,6 +175,19 @@ class Runtime(Protocol):
         """
 
 
+@runtime_checkable
+class RecurrentRuntime(Runtime, Protocol):
+    """A runtime that runs recurrent networks too."""
+
+    def load_recurrent(
+        self, onnx: Path, sha256: str, *, output: int, state: StateSpec, precision: Precision, cache: Path | None
+    ) -> RecurrentSession:
+        """`load` of a network that hands on `state`, for one picture at a time, and no state yet.
+
+        Raises ModelError where the network has no such inputs and outputs.
+        """
+
+
 class Arithmetic(Protocol):
     """How a frame becomes the network's batch, and its output a matte."""
 
@@ -181,6 +209,16 @@ class Tracker(Protocol):
         """`matte` with `flow` and `trust` from the frame before, and `discontinuity` set at a cut.
 
         A tracker on a device, where the host is not told, sets no `discontinuity`: at a cut it trusts no motion.
+        """
+
+
+class Selector(Protocol):
+    """Keeps one subject of several. Holds state; `step` is called once per frame, in order, from one thread."""
+
+    def step(self, matte: Matte, frame: Frame) -> Matte:
+        """The network's matte of `frame` with the subject's alpha alone: nowhere more than it was.
+
+        Mattes with `seen` False are given back as they came; they say how the picture moved.
         """
 
 

@@ -1,14 +1,14 @@
 """Who may import whom.
 
-    errors transfer color frame inspection catalog_facts catalog_table                       values
+    errors transfer color frame inspection catalog_facts catalog_table subject               values
       <- kernels                                                                             pixels
       <- ports registry config catalog meter handoff worker cuts engine_cache
          motion keyframes parallel batches late lookahead holders srt nvidia                         core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
-         compositors arithmetics weights quantization obs device                             rooms, of adapters
+         compositors arithmetics weights quantization obs device subjects                    rooms, of adapters
       <- compositor parity int8 halving verdict loading inventory upkeep matter inspector
          report quality ledger tracking inference composing composing_device reporting pipeline
-         live scoring mosaic contestant                                                      stages
+         live scoring mosaic contestant own_model own_network                                stages
       <- assembly assembly_live assembly_device parts parts_device calibrating exporting
          comparing                                                                           assembly
       <- cli                                                                                 cli
@@ -16,8 +16,8 @@
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
 each other, and a room knows no other room. What is done to every pixel is in kernels, and so is what compiles it.
 Stages work through ports, so they import no room, with two exceptions: loading a model (matter, loading, int8, halving,
-verdict) and saying what was built for it (inventory, upkeep) mean getting at its weights, and quantising them or, for
-fp16, exporting its network anew. The package's own
+verdict, own_model, own_network) and saying what was built for it (inventory, upkeep) mean getting at its weights, and
+quantising them or, for fp16, exporting its network anew. The package's own
 `__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows the two
 that have commands of their own, weights (`streammatte models`) and obs. Only the command line prints.
 """
@@ -36,7 +36,7 @@ import streammatte
 from streammatte import registry
 
 ROOT = Path(streammatte.__file__).parent
-VALUES = {"errors", "transfer", "color", "frame", "inspection", "catalog_facts", "catalog_table"}
+VALUES = {"errors", "transfer", "color", "frame", "inspection", "catalog_facts", "catalog_table", "subject"}
 PIXELS = {"kernels"}
 CORE = {
     "ports",
@@ -73,6 +73,7 @@ ROOMS = {
     "quantization",
     "obs",
     "device",
+    "subjects",
 }
 STAGES = {
     "compositor",
@@ -98,6 +99,8 @@ STAGES = {
     "scoring",
     "mosaic",
     "contestant",
+    "own_model",
+    "own_network",
 }
 TOP = {
     *("assembly", "assembly_device", "assembly_live", "parts", "parts_device"),
@@ -112,6 +115,8 @@ ROOMS_OF_STAGES = {
     "verdict": {"weights"},
     "upkeep": {"weights"},
     "inventory": {"weights", "quantization"},
+    "own_model": {"weights"},
+    "own_network": {"weights"},
 }
 
 LIBRARIES = {  # every library, and the parts that may know it; None: any

@@ -67,7 +67,13 @@ class LivePipeline:
         self._kinds: set[SinkKind] = {sink.kind for sink in (*sinks, *live_sinks)}
         self._meter = Meter()
         self._inference = Inference(
-            stages.matter, stages.stabilizer, stages.pace, self._meter, stages.tracker, stages.ahead
+            stages.matter,
+            stages.stabilizer,
+            stages.pace,
+            self._meter,
+            stages.tracker,
+            stages.ahead,
+            stages.selector,
         )
         self._captured: Handoff[Frame | Packet] = Handoff(1, "drop_oldest", is_packet)
         self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(1, "wait", is_packet)

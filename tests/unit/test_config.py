@@ -26,6 +26,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "batch": ('"2"', "2"),
     "fgr": ('"off"', "off"),
     "model": ('"selfie"', "selfie"),
+    "subject": ('"largest"', "largest"),
     "accept_licence": ('"bria-rmbg"', ("bria-rmbg",)),
     "commercial": ("true", True),
     "runtime": ('"onnxruntime"', "onnxruntime"),

@@ -1,0 +1,1 @@
+"""One subject out of several (port `Selector`)."""
