@@ -40,7 +40,7 @@ class StateSpec:
     outputs: tuple[str, ...]
     """Names of the outputs that give it, in the same order."""
     fgr: int | None = None
-    """Number of the output that is the subject's own colour, (1, 3, height, width) in [0, 1]; None where it has none."""
+    """Number of the output that is the subject's own colour, (1, 3, height, width) in [0, 1]; None: there is none."""
     ratio_input: str = ""
     """Name of the input, (1,) float32, that says at what share of its size the picture is looked at first; "" where it
     has none."""
@@ -154,6 +154,8 @@ class Model:
     """torch: see streammatte.networks.patches.PatchOrder."""
     state: StateSpec | None = None
     """recurrent: what it hands on."""
+    own: bool = False
+    """The user brought it, as a file; what its licence allows is theirs to know."""
     file: Path | None = None
     """onnx: the user's own file, used where it lies; None where the cache holds it. `sha256` is its own, then."""
     assumed: tuple[str, ...] = ()

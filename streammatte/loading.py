@@ -11,7 +11,7 @@ from streammatte.errors import RuntimeUnavailable, StreammatteError, first_line
 from streammatte.halving import halved
 from streammatte.int8 import applied_calibration, quantized
 from streammatte.parity import Difference, Limits, compare, limits_of, parity_batches
-from streammatte.ports import BuildProgress, Precision, Runtime, Session
+from streammatte.ports import BuildProgress, Precision, RecurrentRuntime, RecurrentSession, Runtime, Session
 from streammatte.verdict import Verdict
 from streammatte.weights.cache import Weights, cache_dir, sha256_of
 
@@ -51,7 +51,8 @@ def load_session(
     """The first runtime and precision that work, best first; `runtime` and `precision` are auto or a name.
 
     With `require` only that runtime is tried. `batch` is how many pictures a device is to take at once; it can be had
-    where the network is rewritten for the device (fp16), and where any number can be had. int8 goes by `calibration`,
+    where the network is rewritten for the device (fp16), and where any number can be had. A recurrent model gets a
+    `RecurrentSession`, for one picture at a time, with no state yet. int8 goes by `calibration`,
     else by the user's own, else by the shipped one. Engines are kept in `cache`, else in the user's; `building` is told
     of those that take long to build. With `anew` an engine is compared with f32 though that was done before. Raises
     RuntimeUnavailable with every reason, ConfigError, and what `building` raises.
@@ -64,6 +65,8 @@ def load_session(
     for name in list(registry.RUNTIMES) if wanted == "auto" else [wanted]:
         candidate: Runtime = registry.load(registry.RUNTIMES, name, "--runtime")()
         why = candidate.unavailable() or (candidate.declined() if wanted == "auto" else None)
+        if why is None and model.state is not None and not isinstance(candidate, RecurrentRuntime):
+            why = "runs no recurrent networks"
         if why is not None:
             passed[name] = why
             continue
@@ -184,6 +187,8 @@ class _How:
         return _Network(path, sha256_of(path), note)
 
     def _load(self, candidate: Runtime, network: _Network, precision: Precision) -> Session:
+        if self.model.state is not None:
+            return self._recurrent(candidate, network, precision, self.cache)
         return candidate.load(
             network.path,
             network.sha256,
@@ -194,17 +199,36 @@ class _How:
             building=self.building,
         )
 
+    def _recurrent(
+        self, candidate: Runtime, network: _Network, precision: Precision, cache: Path | None
+    ) -> RecurrentSession:
+        index, state = self.model.output.index, self.model.state
+        assert state is not None
+        assert isinstance(candidate, RecurrentRuntime), "others were passed over"
+        return candidate.load_recurrent(
+            network.path, network.sha256, output=index, state=state, precision=precision, cache=cache
+        )
+
+    def _reference(self, candidate: Runtime) -> Session:
+        """f32, not kept in the cache: it is needed this once."""
+        plain = candidate if candidate.trusted else registry.load(registry.RUNTIMES, REFERENCE, "--runtime")()
+        weights = self.weights
+        if self.model.state is not None:
+            return self._recurrent(plain, _Network(weights.path, weights.sha256), "f32", None)
+        index = self.model.output.index
+        session: Session = plain.load(weights.path, weights.sha256, output=index, precision="f32", cache=None)
+        return session
+
     def _measured(self, candidate: Runtime, session: Session) -> Difference:
         """How far `session` is from f32 on the parity pictures; it is closed where that cannot be told."""
         try:
-            # Not kept in the cache: it is needed this once.
-            index, weights = self.model.output.index, self.weights
-            plain = candidate if candidate.trusted else registry.load(registry.RUNTIMES, REFERENCE, "--runtime")()
-            reference = plain.load(weights.path, weights.sha256, output=index, precision="f32", cache=None)
+            reference = self._reference(candidate)
             try:
                 return compare(reference, session, parity_batches(self.model.input), self.model.output)
             finally:
                 reference.close()
+                if isinstance(session, RecurrentSession):
+                    session.reset()
         except BaseException:
             session.close()
             raise

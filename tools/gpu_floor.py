@@ -35,7 +35,8 @@ def median_ms(work: Callable[[], Any], device: torch.device, times: int = _TIMES
 
 def _host_ms(work: Callable[[], Any], times: int) -> float:
     work()
-    began, taken = perf_counter(), []
+    taken: list[float] = []
+    began = perf_counter()
     while len(taken) < times and (len(taken) < _LEAST_TIMES or perf_counter() - began < _ENOUGH_S):
         start = perf_counter()
         work()

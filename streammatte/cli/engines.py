@@ -14,7 +14,7 @@ from rich.table import Table
 from streammatte.assembly import streams_for
 from streammatte.calibrating import calibrate
 from streammatte.catalog import Model
-from streammatte.catalog import model as model_named
+from streammatte.catalog import model as model_in_catalog
 from streammatte.cli.export import export_network
 from streammatte.cli.options import check_allowed
 from streammatte.cli.screen import frame_progress, preparing, say
@@ -24,6 +24,7 @@ from streammatte.exporting import copied
 from streammatte.int8 import applied_calibration, quantized
 from streammatte.inventory import Built, built, remove, remove_all
 from streammatte.loading import Loaded, load_session
+from streammatte.own_model import model_named
 from streammatte.upkeep import clean, engines_to_verify
 from streammatte.weights.cache import Weights, cache_dir
 from streammatte.weights.pull import ensure
@@ -94,7 +95,7 @@ def _size(size_bytes: int) -> str:
 def build_engine(
     name: str, precision: str, runtime: str, inputs: tuple[str, ...], output: Path | None, force: bool, quiet: bool
 ) -> None:
-    """Build the engines of MODEL, so that its first run need not.
+    """Build the engines of MODEL (a name, or the path of a file of your own), so that its first run need not.
 
     int8 is compared with f32 on pictures that ship with streammatte, and refused where it is too far off.
     """
@@ -160,7 +161,7 @@ def _build(model: Model, weights: Weights, runtime: str, precision: str, quiet: 
     assert loaded is not None
     if loaded.parity is not None:
         say(f"parity   {loaded.parity} from f32, on the pictures that ship with streammatte", quiet)
-    for note in loaded.fallbacks:
+    for note in (*model.assumed, *loaded.fallbacks):
         say(f"note     {note}", quiet)
 
 
@@ -179,7 +180,7 @@ def verify_engines(ctx: click.Context, name: str | None) -> None:
     Engines of libraries and devices that are not here are passed by, and so is plain f32, which is what the others are
     compared with.
     """
-    said = [_verified(*each) for each in engines_to_verify(None if name is None else model_named(name))]
+    said = [_verified(*each) for each in engines_to_verify(None if name is None else model_in_catalog(name))]
     for _, words in said:
         say(words)
     if not said:
@@ -216,6 +217,6 @@ def remove_engines(name: str | None, everything: bool, quiet: bool) -> None:
     """Remove the engines of MODEL and its own calibration; runs build what they need anew."""
     if (name is None) == (not everything):
         raise ConfigError("engines remove", "give a model or --all")
-    gone = remove_all() if name is None else remove(model_named(name))
+    gone = remove_all() if name is None else remove(model_in_catalog(name))
     shipped = "; int8 goes by the shipped calibration again" if any(e.kind == "calibration" for e in gone) else ""
     say(f"removed {len(gone)} files, {_size(sum(each.size_bytes for each in gone))}{shipped}", quiet)

@@ -1,10 +1,11 @@
-"""`streammatte models list|info|accept|pull|verify|where`: the catalogue, its licences, the weights in the cache."""
+"""`streammatte models list|info|toml|accept|pull|verify|where`: the catalogue, licences, the weights in the cache."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from streammatte.catalog import Model, catalog
-from streammatte.catalog import model as model_named
 from streammatte.cli.options import chosen
 from streammatte.cli.screen import preparing, say
 from streammatte.config import Settings
 from streammatte.errors import ModelError
 from streammatte.ledger import accept, acceptances, accepted, check_licence, licence_words, withdraw
+from streammatte.own_model import accepting, model_named
+from streammatte.own_network import drafted_toml
 from streammatte.weights.cache import cache_dir, locate, onnx_path, verify
 from streammatte.weights.checking import checksum_words
 from streammatte.weights.pull import pull
@@ -54,13 +56,23 @@ def list_models(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show_model(name: str, as_json: bool) -> None:
-    """Print all that is known of the model NAME: facts, sources, licence, and where its weights lie."""
+    """Print all that is known of the model NAME: facts, sources, licence, and where its weights lie.
+
+    NAME may be the path of an ONNX file or a TOML of your own.
+    """
     model = model_named(name)
     if as_json:
         return say(json.dumps(_facts(model), indent=1, ensure_ascii=False))
     for key, value in _explained(model):
         say(f"{key:<12} {value}")
     return None
+
+
+@models.command("toml")
+@click.argument("file", metavar="FILE.onnx", type=click.Path(path_type=Path))
+def draft_toml(file: Path) -> None:
+    """Print a TOML about an ONNX file of your own: complete it, keep it as FILE.toml, and give that to --model."""
+    say(drafted_toml(file.absolute()).rstrip())
 
 
 @models.command("accept")
@@ -76,7 +88,7 @@ def accept_licences(names: tuple[str, ...], listed: bool, withdrawn: tuple[str, 
         say(f"{model.name}: {'no longer accepted' if withdraw(model) else 'was not accepted'}")
     for model in accepting:
         say(f"{model.name}: {licence_words(model)}")
-        if model.commercial == "yes":
+        if _needs_no_consent(model):
             say(f"{model.name}: nothing to accept")
         else:
             say(f"{model.name}: accepted on {accept(model).date}; --withdraw {model.name} takes it back")
@@ -97,7 +109,8 @@ def pull_models(
     settings, _ = chosen({"accept_licence": accept_licence, "commercial": commercial}, None)
     wanted = [model_named(name) for name in names or (_DEFAULT,)]
     for model in wanted:
-        check_licence(model, commercial=settings.commercial, accept_licence=settings.accept_licence)
+        names_accepted = accepting(model, settings.accept_licence)
+        check_licence(model, commercial=settings.commercial, accept_licence=names_accepted)
     for model in _with_parts(wanted):
         with preparing(quiet, model.name) as told:
             weights = pull(model, force=force, progress=told.pulling)
@@ -146,8 +159,12 @@ def _cached(model: Model) -> bool:
     return all(locate(each) for each in _with_parts([model]))
 
 
+def _needs_no_consent(model: Model) -> bool:
+    return model.commercial == "yes" or model.own
+
+
 def _consented(model: Model) -> bool:
-    return model.commercial == "yes" or accepted(model) is not None
+    return _needs_no_consent(model) or accepted(model) is not None
 
 
 def _state(model: Model) -> str:
@@ -184,6 +201,8 @@ def _explained(model: Model) -> Iterable[tuple[str, str]]:
     if model.state is not None:
         ways = zip(model.state.outputs, model.state.inputs, strict=True)
         yield "state", ", ".join(f"{given} to {taken}" for given, taken in ways)
+    for words in model.assumed:
+        yield "assumed", words
     for each in _with_parts([model]):
         prefix = "" if each is model else f"{each.name.removeprefix(f'{model.name}-')}: "
         size = "size not known" if each.size_bytes is None else _mib(each.size_bytes)
@@ -194,7 +213,7 @@ def _explained(model: Model) -> Iterable[tuple[str, str]]:
 
 
 def _accepted_words(model: Model) -> str:
-    if model.commercial == "yes":
+    if _needs_no_consent(model):
         return "not needed"
     known = accepted(model)
     return f"on {known.date}" if known else f"no: `streammatte models accept {model.name}`"

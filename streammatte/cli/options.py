@@ -13,6 +13,7 @@ import platformdirs
 from streammatte.catalog import Model
 from streammatte.config import Settings, flag_of, read_config, setting
 from streammatte.ledger import check_licence, check_use
+from streammatte.own_model import accepting
 
 __all__ = ["Shown", "check_allowed", "chosen", "setting_options"]
 
@@ -90,4 +91,4 @@ def check_allowed(model: Model) -> None:
     """Raises ModelError for one that makes no mattes, or whose licence was not accepted; as the user's settings say."""
     settings, _ = chosen({}, None)
     check_use(model)
-    check_licence(model, commercial=settings.commercial, accept_licence=settings.accept_licence)
+    check_licence(model, commercial=settings.commercial, accept_licence=accepting(model, settings.accept_licence))

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streammatte.catalog_facts import StateSpec
 from streammatte.errors import RuntimeUnavailable
 from streammatte.nvidia import driver_missing, gpu_in_words
-from streammatte.ports import BuildProgress, Precision, Session, SessionInfo
+from streammatte.ports import BuildProgress, Precision, RecurrentSession, Session, SessionInfo
+from streammatte.runtimes.recurrent import CarryingSession, check_outputs
 
 __all__ = ["OnnxRuntime"]
 
@@ -74,10 +76,7 @@ class OnnxRuntime:
 
         On a GPU the session takes tensors on the device too where torch, whose memory and streams they are, has CUDA.
         """
-        if precision not in (*self.precisions(), "int8"):
-            reason = f"its {'CUDA' if _on_gpu() else 'CPU'} provider has no {precision}"
-            raise RuntimeUnavailable(f"precision {precision} cannot be had", {self.name: reason})
-        info = SessionInfo(*self.identity(), precision)
+        info = self._info(precision)
         if not _on_gpu():
             return _OnnxSession(_on_cpu(onnx), output, info)
         if not _torch_has_cuda():
@@ -87,6 +86,33 @@ class OnnxRuntime:
         stream = torch.cuda.Stream()
         loaded = _on_cuda(onnx, {"user_compute_stream": str(stream.cuda_stream)})
         return _OnnxDeviceSession(loaded, output, info, stream)
+
+    def load_recurrent(
+        self, onnx: Path, sha256: str, *, output: int, state: StateSpec, precision: Precision, cache: Path | None
+    ) -> RecurrentSession:
+        """See port `RecurrentRuntime`; pictures and state come from the host and go back to it."""
+        info = self._info(precision)
+        loaded = _on_cuda(onnx, {}) if _on_gpu() else _on_cpu(onnx)
+        known = [each.name for each in loaded.get_outputs()]
+        check_outputs(known, state)
+
+        def compute(given: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+            found: list[npt.NDArray[np.float32]] = loaded.run([known[output], *state.outputs], given)
+            return found
+
+        inputs = {each.name: [_side(side) for side in each.shape] for each in loaded.get_inputs()}
+        return CarryingSession(compute, inputs, state, info)
+
+    def _info(self, precision: Precision) -> SessionInfo:
+        """Raises RuntimeUnavailable for a precision that cannot be had."""
+        if precision not in (*self.precisions(), "int8"):
+            reason = f"its {'CUDA' if _on_gpu() else 'CPU'} provider has no {precision}"
+            raise RuntimeUnavailable(f"precision {precision} cannot be had", {self.name: reason})
+        return SessionInfo(*self.identity(), precision)
+
+
+def _side(side: Any) -> int | None:
+    return side if isinstance(side, int) else None
 
 
 def _on_gpu() -> bool:

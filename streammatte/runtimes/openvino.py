@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,9 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streammatte.catalog_facts import StateSpec
 from streammatte.engine_cache import EngineCache
 from streammatte.errors import RuntimeUnavailable
-from streammatte.ports import BuildProgress, Precision, Session, SessionInfo
+from streammatte.ports import BuildProgress, Precision, RecurrentSession, Session, SessionInfo
+from streammatte.runtimes.recurrent import CarryingSession, check_outputs
 
 if TYPE_CHECKING:
     import openvino
@@ -63,6 +66,38 @@ class OpenVinoRuntime:
         building: BuildProgress | None = None,
     ) -> Session:
         """Compile `onnx` for the CPU: one stream for latency, several that share the cores for throughput."""
+        key = {"onnx_sha256": sha256, "output": str(output)}
+        return _OpenVinoSession(
+            *self._compiled(lambda: _cut_down(_core(), onnx, output), key, precision, cache, streams)
+        )
+
+    def load_recurrent(
+        self, onnx: Path, sha256: str, *, output: int, state: StateSpec, precision: Precision, cache: Path | None
+    ) -> RecurrentSession:
+        """See port `RecurrentRuntime`."""
+        key = {"onnx_sha256": sha256, "output": str(output), "state": " ".join(state.outputs)}
+        compiled, info = self._compiled(
+            lambda: _cut_down(_core(), onnx, output, state), key, precision, cache, streams=1
+        )
+        request = compiled.create_infer_request()
+        handed_on = [compiled.output(name) for name in state.outputs]
+
+        def compute(given: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+            request.infer(given, share_inputs=True)
+            return [np.array(request.get_tensor(each).data, np.float32) for each in (compiled.output(0), *handed_on)]
+
+        inputs = {each.any_name: [_side(side) for side in each.partial_shape] for each in compiled.inputs}
+        return CarryingSession(compute, inputs, state, info)
+
+    def _compiled(
+        self,
+        network: Callable[[], openvino.Model],
+        of: dict[str, str],
+        precision: Precision,
+        cache: Path | None,
+        streams: int,
+    ) -> tuple[openvino.CompiledModel, SessionInfo]:
+        """`network()` for the CPU, from `cache` where it is there under a key that begins with `of`."""
         core = _core()
         if precision == "fp16":
             reason = "it runs on the CPU here, in int8, bf16 or f32"
@@ -71,9 +106,7 @@ class OpenVinoRuntime:
             raise RuntimeUnavailable("precision bf16 cannot be had", {"openvino": "this CPU has no bf16 arithmetic"})
         config = _config(_float_hint(core, precision), streams)
         library, device = self.identity()
-        key = {
-            "onnx_sha256": sha256,
-            "output": str(output),
+        key = of | {
             "runtime": library,
             "device": device,
             "precision": precision,
@@ -84,12 +117,12 @@ class OpenVinoRuntime:
         compiled = None if store is None else store.load(lambda path: _import(core, path, config))
         hit = compiled is not None
         if compiled is None:
-            compiled = core.compile_model(_one_output(core, onnx, output), "CPU", config)
+            compiled = core.compile_model(network(), "CPU", config)
             if store is not None:
                 blob = compiled.export_model
                 store.store(lambda path: _write(path, blob))
         notes = (store.note,) if store is not None and store.note else ()
-        return _OpenVinoSession(compiled, SessionInfo(library, device, precision, streams, hit, notes))
+        return compiled, SessionInfo(library, device, precision, streams, hit, notes)
 
 
 @functools.cache
@@ -153,12 +186,28 @@ def _write(path: Path, export: Any) -> None:
     path.write_bytes(export().getbuffer())
 
 
-def _one_output(core: openvino.Core, onnx: Path, output: int) -> openvino.Model:
-    """The network cut down to the output that is used: side outputs cost time and give nothing."""
+def _cut_down(core: openvino.Core, onnx: Path, output: int, state: StateSpec | None = None) -> openvino.Model:
+    """The network cut down to the outputs that are used: side outputs cost time and give nothing.
+
+    A batch of any size becomes one of 1 where that is all that is open.
+    """
     import openvino
 
     model = core.read_model(onnx)
-    return openvino.Model([model.outputs[output].get_node()], model.get_parameters(), onnx.stem)
+    used = [output]
+    if state is not None:
+        known = {name: number for number, each in enumerate(model.outputs) for name in each.get_names()}
+        check_outputs(known, state)
+        used += [known[name] for name in state.outputs if known[name] != output]
+    cut = openvino.Model([model.outputs[number].get_node() for number in used], model.get_parameters(), onnx.stem)
+    shape = cut.input(0).partial_shape
+    if len(cut.inputs) == 1 and shape[0].is_dynamic and not any(side.is_dynamic for side in list(shape)[1:]):
+        cut.reshape([1, *(side.get_length() for side in list(shape)[1:])])
+    return cut
+
+
+def _side(side: openvino.Dimension) -> int | None:
+    return None if side.is_dynamic else int(side.get_length())
 
 
 class _OpenVinoSession:

@@ -635,7 +635,7 @@ def test_what_stop_cuts_off_is_no_fault_of_the_source() -> None:
             raise SourceError("cut off")
 
     def stop(frame: Frame) -> None:
-        if frame.seq == 3 and reading.wait(10):
+        if frame.seq == 2 and reading.wait(10):  # later ones may wait for one that is read after them
             pipeline.stop()
             stopped.set()
 

@@ -131,7 +131,7 @@ def test_info_says_what_kind_of_file_and_what_else() -> None:
         "info", "birefnet-lite"
     )
     assert "state        r1o to r1i, r2o to r2i" in run("info", "rvm-resnet50")
-    assert "(rvm-resnet50 hands a state on from frame to frame" in run("info", "rvm-resnet50")
+    assert "(sam is for --subject, not a matting model" in run("info", "sam")
     assert "activation argmax: background, upper, lower, full" in run("info", "u2net_cloth_seg")
     assert "md5 55e59e0d8062d2f5d013f4725ee84782" in run("info", "silueta")
     assert "accepted     not needed" in run("info", "u2net")
