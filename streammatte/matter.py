@@ -25,7 +25,7 @@ from streammatte.ports import Arithmetic, BuildProgress, RecurrentSession, Refin
 from streammatte.weights.fetch import Progress
 from streammatte.weights.pull import ensure
 
-__all__ = ["Matter"]
+__all__ = ["Matter", "batch_for"]
 
 _SMALL_INPUT_PX, _SMALL_BATCH = 512, 4
 """One such picture leaves most of a large GPU idle. By reckoning: not measured on one yet."""
@@ -80,7 +80,7 @@ class Matter:
         check_licence(self.model, commercial=commercial, accept_licence=accepting(self.model, accept_licence))
         weights = ensure(self.model, progress=progress)
         self.weights_sha256 = weights.sha256
-        self.batch = 1 if compat or self.model.state else batch or _batch_for(self.model)
+        self.batch = 1 if compat or self.model.state else batch or batch_for(self.model)
         self._tta = tta and self.model.state is None
         self._arithmetic: Arithmetic = arithmetic(self.model)
         self._refiner: Refiner = refiner()
@@ -172,5 +172,6 @@ def _notes(model: Model) -> tuple[str, ...]:
     return (*model.assumed, f"{model.name} remembers the frames before: {how}")
 
 
-def _batch_for(model: Model) -> int:
+def batch_for(model: Model) -> int:
+    """How many pictures a device's network is shown at once where nobody says."""
     return _SMALL_BATCH if max(model.input.width, model.input.height) <= _SMALL_INPUT_PX else 1

@@ -24,7 +24,9 @@ from streammatte.exporting import copied
 from streammatte.int8 import applied_calibration, quantized
 from streammatte.inventory import Built, built, remove, remove_all
 from streammatte.loading import Loaded, load_session
+from streammatte.matter import batch_for
 from streammatte.own_model import model_named
+from streammatte.ports import DeviceSession
 from streammatte.upkeep import clean, engines_to_verify
 from streammatte.weights.cache import Weights, cache_dir
 from streammatte.weights.pull import ensure
@@ -144,25 +146,36 @@ def _build(model: Model, weights: Weights, runtime: str, precision: str, quiet: 
     """Engines differ by how many frames they take at once: one for calls, several for files."""
     loaded: Loaded | None = None
     for streams in sorted({streams_for(live=True), streams_for(live=False)}):
-        with preparing(quiet, model.name) as told:
-            loaded = load_session(
-                model,
-                weights,
-                runtime=runtime,
-                precision=precision,
-                require=None,
-                streams=streams,
-                building=told.building,
-            )
-        loaded.session.close()
-        info = loaded.session.info
-        kept = ", from the cache" if info.cache_hit else ""
-        say(f"ready    {model.name} {info.precision} for {info.runtime}, {info.streams} at once{kept}", quiet)
+        loaded = _built(model, weights, runtime, precision, streams, 1, quiet)
     assert loaded is not None
+    if isinstance(loaded.session, DeviceSession) and (batch := batch_for(model)) > 1:
+        _built(model, weights, runtime, precision, 1, batch, quiet)
     if loaded.parity is not None:
         say(f"parity   {loaded.parity} from f32, on the pictures that ship with streammatte", quiet)
     for note in (*model.assumed, *loaded.fallbacks):
         say(f"note     {note}", quiet)
+
+
+def _built(
+    model: Model, weights: Weights, runtime: str, precision: str, streams: int, batch: int, quiet: bool
+) -> Loaded:
+    """Load an engine, built where it is not in the cache; its session is closed again."""
+    with preparing(quiet, model.name) as told:
+        loaded = load_session(
+            model,
+            weights,
+            runtime=runtime,
+            precision=precision,
+            require=None,
+            streams=streams,
+            batch=batch,
+            building=told.building,
+        )
+    loaded.session.close()
+    info = loaded.session.info
+    kept = ", from the cache" if info.cache_hit else ""
+    say(f"ready    {model.name} {info.precision} for {info.runtime}, {info.streams * batch} at once{kept}", quiet)
+    return loaded
 
 
 def _write_network(model: Model, weights: Weights, path: Path, force: bool) -> None:
