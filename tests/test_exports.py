@@ -11,13 +11,16 @@ import pytest
 from test_layers import MODULES, tree_of
 
 
-def needs_torch(module: str) -> bool:
+def needs_torch(module: str, known: frozenset[str] = frozenset({"streammatte"})) -> bool:
     """It imports torch, an extra, when it is imported itself; or another module that does."""
+    known |= {module}
     for node in tree_of(module).body:
         names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
         names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
         for name in names:
-            if name.partition(".")[0] == "torch" or (name in MODULES and name != module and needs_torch(name)):
+            if name.partition(".")[0] == "torch":
+                return True
+            if name in MODULES and name not in known and needs_torch(name, known):
                 return True
     return False
 

@@ -142,7 +142,13 @@ def test_the_same_bytes_each_time(exported: tuple[Path, ExportPrecision]) -> Non
 @pytest.mark.parametrize("precision", ["f32", "fp16"])
 @pytest.mark.parametrize(
     ("name", "height", "width"),
-    [("tiny", 96, 160), ("u2net", 320, 320), ("u2netp", 320, 320), ("birefnet:swin_v1_t", 256, 256)],
+    [
+        ("tiny", 96, 160),
+        ("u2net", 320, 320),
+        ("u2netp", 320, 320),
+        ("birefnet:swin_v1_t", 256, 256),
+        ("birefnet:swin_v1_t", 576, 1024),
+    ],
 )
 def test_whole_networks(name: str, height: int, width: int, precision: ExportPrecision, tmp_path: Path) -> None:
     torch.manual_seed(0)
