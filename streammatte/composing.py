@@ -9,7 +9,7 @@ import numpy as np
 
 from streammatte.compositor import composite
 from streammatte.frame import Frame, Layer, Matte, Plane, alpha_frame, subject_frame
-from streammatte.inference import Ahead, MatteMaker, Pace
+from streammatte.inference import Ahead, Inference, MatteMaker, Pace
 from streammatte.inspector import Inspector
 from streammatte.kernels import host
 from streammatte.kernels.mixing import blend
@@ -37,6 +37,10 @@ class Stages:
     tracker: Tracker | None = None
     ahead: Ahead = looking_ahead
     selector: Selector | None = None
+
+    def inference(self, meter: Meter) -> Inference:
+        """What makes the mattes of one stream."""
+        return Inference(self.matter, self.stabilizer, self.pace, meter, self.tracker, self.ahead, self.selector)
 
     def compose(
         self, frame: Frame, matte: Matte, kinds: Set[SinkKind], meter: Meter, inspector: Inspector | None

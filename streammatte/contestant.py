@@ -10,7 +10,6 @@ from typing import TypeAlias, cast
 
 from streammatte.composing import Stages
 from streammatte.frame import Frame, Matte, Packet
-from streammatte.inference import Inference
 from streammatte.inspector import Inspector
 from streammatte.meter import Meter
 from streammatte.ports import SinkKind
@@ -65,15 +64,7 @@ class Contestant:
         self.name, self.facts = facts.model, facts
         self.scorer = Scorer()
         self._stages, self._meter, self._inspector = stages, _Turns(turn), Inspector()
-        self._inference = Inference(
-            stages.matter,
-            stages.stabilizer,
-            stages.pace,
-            self._meter,
-            stages.tracker,
-            stages.ahead,
-            stages.selector,
-        )
+        self._inference = stages.inference(self._meter)
 
     def mattes(self, events: Iterable[Frame | Packet]) -> Generator[_Matted, None, None]:
         """Each frame with its steady matte, in order, packets between them where they were. To be closed."""

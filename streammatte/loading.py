@@ -161,6 +161,8 @@ class _How:
         if apart is None:
             apart = self._measured(candidate, session)
             verdict.remember(apart)
+            if not apart.within(limits):
+                session.close()
             _check_near(apart, limits, precision, candidate.name)
         notes = session.info.notes if network.note is None else (network.note, *session.info.notes)
         return Loaded(session, notes, parity=apart)

@@ -14,7 +14,6 @@ from streammatte.composing import Stages
 from streammatte.errors import ContractError, SourceError
 from streammatte.frame import Frame, Matte, Packet
 from streammatte.handoff import Cancelled, Handoff
-from streammatte.inference import Inference
 from streammatte.inspector import Inspector
 from streammatte.meter import Meter, RunReport
 from streammatte.ports import Sink, SinkKind, SinkReport, Source
@@ -65,15 +64,7 @@ class Pipeline:
         self._inspector = inspector
         self._kinds: set[SinkKind] = {sink.kind for sink in sinks}
         self._meter = Meter()
-        self._inference = Inference(
-            stages.matter,
-            stages.stabilizer,
-            stages.pace,
-            self._meter,
-            stages.tracker,
-            stages.ahead,
-            stages.selector,
-        )
+        self._inference = stages.inference(self._meter)
         self._decoded: Handoff[Frame | Packet] = Handoff(_DECODED)
         self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(_MATTED)
         self._encoding: list[Handoff[_Outcome | Packet]] = [Handoff(_ENCODING) for _ in sinks]

@@ -15,7 +15,6 @@ from streammatte.backgrounds.still import SolidBackground
 from streammatte.color import ColorSpec
 from streammatte.config import Settings
 from streammatte.frame import Frame, PixelFormat
-from streammatte.inference import Inference
 from streammatte.kernels.host import planes_from_rgb
 from streammatte.kernels.torch.planes import on_device
 from streammatte.matter import Matter
@@ -42,7 +41,7 @@ def frame_path(matter: Matter, quality: str, size: tuple[int, int], frames: int)
     run.lane.wait()
     meter = Meter()
     assert stages.composer is not None
-    inference = Inference(stages.matter, stages.stabilizer, stages.pace, meter, stages.tracker, stages.ahead)
+    inference = stages.inference(meter)
     warm = min(2 * _VIEWS, frames)
     stream = _stream(views, warm + frames)
     matted = inference.mattes(stream)

@@ -12,7 +12,6 @@ from streammatte.composing import Stages
 from streammatte.errors import ContractError, SinkError, SourceError, StreammatteError, first_line
 from streammatte.frame import Frame, Matte, Packet, is_packet
 from streammatte.handoff import Cancelled, Handoff
-from streammatte.inference import Inference
 from streammatte.inspector import Inspector
 from streammatte.live.audience import Audience
 from streammatte.live.card import Card
@@ -66,15 +65,7 @@ class LivePipeline:
         self._inspector, self._inspected = inspector, False
         self._kinds: set[SinkKind] = {sink.kind for sink in (*sinks, *live_sinks)}
         self._meter = Meter()
-        self._inference = Inference(
-            stages.matter,
-            stages.stabilizer,
-            stages.pace,
-            self._meter,
-            stages.tracker,
-            stages.ahead,
-            stages.selector,
-        )
+        self._inference = stages.inference(self._meter)
         self._captured: Handoff[Frame | Packet] = Handoff(1, "drop_oldest", is_packet)
         self._matted: Handoff[tuple[Frame, Matte] | Packet] = Handoff(1, "wait", is_packet)
         self._screens = [Screen(sink, self._meter, self._card) for sink in live_sinks]

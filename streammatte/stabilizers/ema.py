@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streammatte.errors import ConfigError
 from streammatte.frame import Matte
+from streammatte.stabilizers.half_life import checked_half_life
 
 __all__ = ["EmaStabilizer"]
 
@@ -22,9 +22,7 @@ class EmaStabilizer:
     """
 
     def __init__(self, half_life_s: float) -> None:
-        if not half_life_s > 0:
-            raise ConfigError("half-life", f"must be more than 0 seconds, got {half_life_s:g}")
-        self._half_life_s = half_life_s
+        self._half_life_s = checked_half_life(half_life_s)
         self._average: npt.NDArray[np.float32] | None = None
         self._time_s = 0.0
 

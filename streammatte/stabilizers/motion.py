@@ -8,10 +8,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from streammatte.errors import ConfigError
 from streammatte.frame import Matte
 from streammatte.kernels.temporal import average
 from streammatte.kernels.warping import warp
+from streammatte.stabilizers.half_life import checked_half_life
 
 __all__ = ["MotionStabilizer"]
 
@@ -27,9 +27,7 @@ class MotionStabilizer:
     """
 
     def __init__(self, half_life_s: float) -> None:
-        if not half_life_s > 0:
-            raise ConfigError("half-life", f"must be more than 0 seconds, got {half_life_s:g}")
-        self._half_life_s = half_life_s
+        self._half_life_s = checked_half_life(half_life_s)
         self._average: _Map | None = None
         self._trust = np.ones((1, 1), np.float32)
         self._since_s = 0.0

@@ -12,12 +12,12 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from streammatte.errors import ConfigError
 from streammatte.frame import Matte
 from streammatte.kernels.torch.graphs import Captured
 from streammatte.kernels.torch.lane import Lane
 from streammatte.kernels.torch.temporal import average
 from streammatte.kernels.torch.warping import warp
+from streammatte.stabilizers.half_life import checked_half_life
 
 __all__ = ["DeviceEmaStabilizer", "DeviceMotionStabilizer"]
 
@@ -28,9 +28,7 @@ class _Fading:
     """The lane, the half-life, and the average so far."""
 
     def __init__(self, half_life_s: float, lane: Lane) -> None:
-        if not half_life_s > 0:
-            raise ConfigError("half-life", f"must be more than 0 seconds, got {half_life_s:g}")
-        self._half_life_s, self._lane = half_life_s, lane
+        self._half_life_s, self._lane = checked_half_life(half_life_s), lane
         self._average: Tensor | None = None
         self._trust: Tensor | None = None
         self._since_s = 0.0

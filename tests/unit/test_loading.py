@@ -32,8 +32,10 @@ class FakeSession:
     def run(self, batch: Floats) -> Floats:
         return batch[:, :1] + np.float32(self.shift)
 
+    closed: bool = False
+
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 @dataclass
@@ -42,6 +44,7 @@ class FakeRuntime:
 
     name: str = "fake"
     loads: list[tuple[str, str, bool]] = field(default_factory=list)
+    sessions: list[FakeSession] = field(default_factory=list)
     shift: float = 0.0
     device: str = "none"
     trusted: bool = True
@@ -80,7 +83,8 @@ class FakeRuntime:
             building("phase", phase, self.phases)
         self.loads.append((precision, onnx.name, cache is not None))
         info = SessionInfo(*self.identity(), precision)
-        return FakeSession(info, self.shift if precision == "int8" else 0.0)
+        self.sessions.append(FakeSession(info, self.shift if precision == "int8" else 0.0))
+        return self.sessions[-1]
 
 
 FAKE = FakeRuntime()
@@ -120,6 +124,7 @@ def test_too_far_off_falls_to_bf16_and_says_so(fake: FakeRuntime, calibrated: tu
     assert loaded.session.info.precision == "bf16"
     (note,) = loaded.fallbacks
     assert note.startswith("fake int8 passed over: too far from f32: mean 0.0200")
+    assert [session.closed for session in fake.sessions] == [True, True, False], "int8, its reference, and what runs"
     assert load(calibrated).session.info.precision == "bf16", "the verdict is remembered"
     with pytest.raises(RuntimeUnavailable, match="too far from f32"):
         load(calibrated, "int8")

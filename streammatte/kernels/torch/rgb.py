@@ -13,7 +13,7 @@ from streammatte.color import ColorSpec, decode_matrix
 from streammatte.frame import Frame
 from streammatte.kernels.torch.planes import planes_of
 from streammatte.kernels.torch.resizing import resize
-from streammatte.transfer import TRANSFER_PQ
+from streammatte.transfer import PQ_C1, PQ_C2, PQ_C3, PQ_M1, PQ_M2, TRANSFER_PQ
 
 __all__ = ["frame_rgb", "lift_box", "normalised"]
 
@@ -65,9 +65,7 @@ def normalised(rgb: Tensor, mean: tuple[float, float, float], std: tuple[float, 
     return batch[None]
 
 
-# SMPTE ST 2084, BT.2408's diffuse white and BT.2020's primaries in BT.709's (`color.to_sdr`).
-_PQ_M1, _PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
-_PQ_C1, _PQ_C2, _PQ_C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+# BT.2408's diffuse white and BT.2020's primaries in BT.709's (`color.to_sdr`).
 _WHITE_NITS = 203.0
 _WHITEST = 1000.0 / _WHITE_NITS
 _EXPOSURE = 1.6
@@ -78,8 +76,8 @@ def _to_sdr(rgb: Tensor, spec: ColorSpec) -> Tensor:
     """`color.to_sdr` of (3, h, w), which is written over."""
     if spec.transfer != TRANSFER_PQ:
         return rgb.clamp_(0.0, 1.0)
-    power = rgb.clamp_(0.0, 1.0).pow_(1 / _PQ_M2)
-    light = ((power - _PQ_C1).clamp_(min=0) / (_PQ_C2 - _PQ_C3 * power)).pow_(1 / _PQ_M1) * (1e4 / _WHITE_NITS)
+    power = rgb.clamp_(0.0, 1.0).pow_(1 / PQ_M2)
+    light = ((power - PQ_C1).clamp_(min=0) / (PQ_C2 - PQ_C3 * power)).pow_(1 / PQ_M1) * (1e4 / _WHITE_NITS)
     rolled = light * (1 + light / _WHITEST**2) / (1 + light)
     narrow = (_to_bt709(rgb.device) @ rolled.reshape(3, -1)).reshape(rgb.shape).clamp_(min=0).mul_(_EXPOSURE)
     curved = (1.055 * narrow.pow(1 / 2.4)).sub_(0.055)
