@@ -14,7 +14,17 @@ from streammatte.errors import ConfigError
 from streammatte.inspector import Inspector
 from streammatte.live.pipeline import LivePipeline
 from streammatte.meter import RunReport
-from streammatte.parts import background_of, facts_of, matter_of, sink_options, stages_of, streams_for
+from streammatte.parts import (
+    background_of,
+    facts_of,
+    matter_of,
+    network_of,
+    refiner_of,
+    sink_options,
+    stages_of,
+    streams_for,
+    trimaps_of,
+)
 from streammatte.parts_device import host_only
 from streammatte.pipeline import Pipeline, Progress
 from streammatte.ports import BuildProgress, DeviceSession, Sink, SinkKind, Source
@@ -147,20 +157,23 @@ def open_pipeline(
         if background is not None:
             undo.append(background.close)
         quality = quality_of(settings, live=False)
+        trimaps, network = trimaps_of(settings, source.info), network_of(settings, quality, pulling, building)
+        undo += [part.close for part in (trimaps, network) if part is not None]
+        refiner = refiner_of(settings, quality, trimaps, network)
         matter = matter_of(settings, quality, streams_for(live=False), pulling, building, batch=settings.batch_size())
         undo.append(matter.close)
         if (why := host_only(settings, matter)) is None:
             again = partial(open_input, spec, settings)
             inspecting = inspector or Inspector()
             return open_on_device(source, again, settings, quality, planned, background, matter, undo, inspecting)
-        facts = facts_of(matter)
+        facts = facts_of(matter, network)
         if isinstance(matter.session, DeviceSession) and matter.session.device != "cpu":
             facts = replace(facts, fallbacks=(*facts.fallbacks, f"frames were on the host: {why}"))
         sinks: list[Sink] = []
         for path, kind in planned:
-            sinks.append(open_sink(path, kind, source.info, sink_options(settings, matter)))
+            sinks.append(open_sink(path, kind, source.info, sink_options(settings, matter, network)))
             undo.append(sinks[-1].abort)
-        stages = stages_of(settings, quality, matter, background, live=False)
+        stages = stages_of(settings, quality, matter, background, live=False, refiner=refiner)
         return Pipeline(source, stages, sinks, facts, inspector or Inspector())
     except BaseException:
         for action in reversed(undo):

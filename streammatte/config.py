@@ -18,6 +18,8 @@ __all__ = ["Settings", "flag_of", "read_config", "setting"]
 
 
 _LARGEST_BATCH = 64
+_FILES = ("bg", "card", "trimap")
+"""They may name a file, among other things."""
 _RANGES = {"feather_px": (0, 200), "shift_px": (-100, 100), "despill": (0, 1), "light_wrap": (0, 1)}
 
 
@@ -86,9 +88,18 @@ class Settings:
     )
     lookahead: int | None = setting(None, "Also average with so many frames to come; files only.", metavar="N")
     refine: str | None = setting(
-        None, "Edges from the picture itself where alpha is soft, or none.", choices=("none", "guided", "closed-form")
+        None,
+        "Edges from the picture itself where alpha is soft, or none; pymatting and vitmatte: slow, files only.",
+        choices=("none", "guided", "closed-form", "pymatting", "vitmatte"),
     )
     refine_steps: int | None = setting(None, "Steps of --refine closed-form.", metavar="N")
+    refine_model: str | None = setting(None, "Model of --refine vitmatte.  [default: vitmatte]", metavar="NAME")
+    trimap: str | None = setting(
+        None,
+        "For --refine pymatting or vitmatte: a picture for all frames, or a video as long as the input; black is "
+        "background, white subject, all else unknown.",
+        metavar="FILE|VIDEO",
+    )
     stride: int | None = setting(
         None, "Run the network at the latest every N frames, sooner where much moves.", metavar="N"
     )
@@ -285,8 +296,8 @@ def _typed(value: Any, item: dataclasses.Field[Any], where: str, folder: Path) -
     elif wanted.startswith("str"):
         if isinstance(value, str):
             beside = folder / value
-            names_file = item.name in ("bg", "card") or (item.name == "model" and beside.suffix in (".onnx", ".toml"))
-            return str(beside) if names_file and beside.is_file() else value
+            own_model = item.name == "model" and beside.suffix in (".onnx", ".toml")
+            return str(beside) if (own_model or item.name in _FILES) and beside.is_file() else value
         if item.name == "batch" and type(value) is int:
             return str(value)
         if item.name in ("input_rate", "fps") and type(value) in (int, float):

@@ -226,7 +226,8 @@ class _How:
         try:
             reference = self._reference(candidate)
             try:
-                return compare(reference, session, parity_batches(self.model.input), self.model.output)
+                batches = parity_batches(self.model.input, trimap=self.model.task == "trimap")
+                return compare(reference, session, batches, self.model.output)
             finally:
                 reference.close()
                 if isinstance(session, RecurrentSession):

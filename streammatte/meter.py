@@ -21,6 +21,7 @@ __all__ = [
     "LiveReport",
     "Meter",
     "OutputReport",
+    "RefinerReport",
     "RunReport",
     "StageTimes",
     "peak_rss_mb",
@@ -94,6 +95,18 @@ class OutputReport:
     path: str
     codec: str
     frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefinerReport:
+    """A network of its own that took the mattes to frame size."""
+
+    model: str
+    model_licence: str
+    weights_sha256: str
+    runtime: str
+    precision: str
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +201,8 @@ class RunReport:
     """What can be said of the mattes without knowing the truth; None where nothing watched."""
     live: LiveReport | None = None
     """Only of a live run."""
+    refiner: RefinerReport | None = None
+    """None where no network refines."""
     streammatte: str = field(default="")
 
     def to_json(self) -> dict[str, Any]:

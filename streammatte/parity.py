@@ -59,13 +59,21 @@ class Difference:
         return self.mean <= limits.mean and self.p99 <= limits.p99 and self.max <= limits.max
 
 
-def parity_batches(spec: InputSpec) -> list[npt.NDArray[np.float32]]:
-    """The pictures of engines/parity as batches (1, 3, h, w) for a network. Raises ModelError where there are none."""
+def parity_batches(spec: InputSpec, *, trimap: bool = False) -> list[npt.NDArray[np.float32]]:
+    """The pictures of engines/parity as batches (1, 3, h, w) for a network. Raises ModelError where there are none.
+
+    (1, 4, h, w) for one that takes a `trimap`: a quarter is background, on the left, a quarter subject, on the right.
+    """
     files = sorted((engines_dir() / "parity").glob("*.jpg"))
     pictures = [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]
     if not pictures or any(picture is None for picture in pictures):
         raise ModelError(f"no pictures in {engines_dir() / 'parity'}: reinstall streammatte")
-    return [normalized(np.asarray(picture, np.uint8), spec) for picture in pictures]
+    batches = [normalized(np.asarray(picture, np.uint8), spec) for picture in pictures]
+    if not trimap:
+        return batches
+    across = np.repeat(np.array([0, 0.5, 0.5, 1], np.float32), -(-spec.width // 4))[: spec.width]
+    plane = np.broadcast_to(across, (1, 1, spec.height, spec.width))
+    return [np.concatenate((batch, plane), axis=1) for batch in batches]
 
 
 def normalized(picture: npt.NDArray[np.uint8], spec: InputSpec) -> npt.NDArray[np.float32]:

@@ -19,27 +19,34 @@ from streammatte.compositors.linear import linear_composite
 from streammatte.config import Settings
 from streammatte.errors import ConfigError, SourceError
 from streammatte.foregrounds.despill import DespillForeground
+from streammatte.frame import StreamInfo
 from streammatte.inference import Pace
 from streammatte.matter import Matter
 from streammatte.ports import Background, BuildProgress, Compositor, Foreground, Refiner, Selector, Stabilizer
-from streammatte.quality import Quality
+from streammatte.quality import TRIMAP_REFINERS, Quality
+from streammatte.refiners.by_trimap import Trimaps, coarse
 from streammatte.refiners.edges import EdgeRefiner
 from streammatte.reporting import RunFacts
 from streammatte.sinks import SinkOptions
 from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
+from streammatte.sources.mirrored import Mirrored
 from streammatte.subject import Subject
 from streammatte.subjects.geometry import GeometrySelector
+from streammatte.trimap_file import TrimapFile
+from streammatte.trimap_network import TrimapNetwork
 from streammatte.weights.fetch import Progress as PullProgress
 
 __all__ = [
     "background_of",
     "facts_of",
     "matter_of",
+    "network_of",
     "refiner_of",
     "sink_options",
     "stabilizer_of",
     "stages_of",
     "streams_for",
+    "trimaps_of",
 ]
 
 _BLUR_PERCENT = 2.5
@@ -84,16 +91,22 @@ def matter_of(
 
 
 def stages_of(
-    settings: Settings, quality: Quality, matter: Matter, background: Background | None, *, live: bool
+    settings: Settings,
+    quality: Quality,
+    matter: Matter,
+    background: Background | None,
+    *,
+    live: bool,
+    refiner: Refiner | None = None,
 ) -> Stages:
-    """All stages, with nothing running."""
+    """All stages, with nothing running; `refiner` is the quality's where none is given."""
     streams = matter.info.streams
     # One that remembers frames is to see all of them; live, as many as there is time for.
     stride = 1 if matter.model.state else quality.stride
     return Stages(
         matter,
         stabilizer_of(quality),
-        refiner_of(settings, quality),
+        refiner or refiner_of(settings, quality),
         _foreground(settings),
         background,
         Pace(stride, quality.stride_tolerance, quality.lookahead, streams, live=live),
@@ -107,13 +120,59 @@ def _selector(settings: Settings) -> Selector | None:
     return None if subject.kind == "all" else GeometrySelector(subject)
 
 
-def refiner_of(settings: Settings, quality: Quality) -> Refiner:
-    """The quality's refiner, with what `settings` do to its edges."""
+def network_of(
+    settings: Settings, quality: Quality, pulling: PullProgress | None = None, building: BuildProgress | None = None
+) -> TrimapNetwork | None:
+    """The network that refines, loaded; None where none does."""
+    if quality.refine != "vitmatte":
+        return None
+    return TrimapNetwork(
+        settings.refine_model or "vitmatte",
+        runtime=settings.runtime,
+        precision=settings.precision,
+        require=settings.require,
+        commercial=settings.commercial,
+        accept_licence=settings.accept_licence,
+        progress=pulling,
+        building=building,
+    )
+
+
+def refiner_of(
+    settings: Settings, quality: Quality, trimaps: TrimapFile | None = None, network: TrimapNetwork | None = None
+) -> Refiner:
+    """The quality's refiner, with what `settings` do to its edges.
+
+    `trimaps` and `network` are `trimaps_of` and `network_of` them where these are open already.
+    """
     chosen = registry.load(registry.REFINERS, quality.refine, "--refine")
-    refiner: Refiner = chosen(quality.refine_steps) if quality.refine == "closed-form" else chosen()
+    refiner: Refiner
+    if quality.refine == "closed-form":
+        refiner = chosen(quality.refine_steps)
+    elif quality.refine in TRIMAP_REFINERS:
+        given: Trimaps = trimaps or trimaps_of(settings) or coarse
+        network = network or network_of(settings, quality)
+        refiner = chosen(given) if network is None else chosen(network, given)
+    else:
+        refiner = chosen()
     if not (settings.feather_px or settings.shift_px):
         return refiner
     return EdgeRefiner(refiner, feather_px=settings.feather_px, shift_px=settings.shift_px)
+
+
+def trimaps_of(settings: Settings, shown: StreamInfo | None = None) -> TrimapFile | None:
+    """The user's trimap, open; None where the mattes make them. `shown` is the input where that is open."""
+    if settings.trimap is None:
+        return None
+    path = Path(settings.trimap)
+    options = SourceOptions()
+    if not (path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES):
+        rate = settings.rate() if shown is None else shown.rate  # of a sequence of pictures: one a frame
+        options = SourceOptions(start_s=settings.start_s, duration_s=settings.duration_s, input_rate=rate)
+    try:
+        return TrimapFile(Mirrored(open_source(settings.trimap, options), settings.mirror), shown)
+    except SourceError as error:
+        raise ConfigError("--trimap", str(error)) from error
 
 
 def _foreground(settings: Settings) -> Foreground:
@@ -133,9 +192,12 @@ def stabilizer_of(quality: Quality) -> Stabilizer:
     return stabilizer
 
 
-def sink_options(settings: Settings, matter: Matter) -> SinkOptions:
-    """How files are encoded; they say which model made them."""
+def sink_options(settings: Settings, matter: Matter, network: TrimapNetwork | None = None) -> SinkOptions:
+    """How files are encoded; they say which model made them, and which `network` refined."""
     made_by = f"streammatte; model {matter.model.name} ({matter.model.licence}), weights sha256 {matter.weights_sha256}"
+    if network is not None:
+        its = network.report
+        made_by += f"; refined by {its.model} ({its.model_licence}), weights sha256 {its.weights_sha256}"
     return SinkOptions(
         codec=settings.codec,
         crf=settings.crf,
@@ -147,8 +209,8 @@ def sink_options(settings: Settings, matter: Matter) -> SinkOptions:
     )
 
 
-def facts_of(matter: Matter) -> RunFacts:
-    """What the run report says of the network."""
+def facts_of(matter: Matter, network: TrimapNetwork | None = None) -> RunFacts:
+    """What the run report says of the network, and of the `network` that refines."""
     return RunFacts(
         model=matter.model.name,
         model_licence=matter.model.licence,
@@ -156,8 +218,9 @@ def facts_of(matter: Matter) -> RunFacts:
         runtime=matter.info.runtime,
         precision=matter.info.precision,
         device=matter.info.device,
-        fallbacks=matter.fallbacks,
+        fallbacks=matter.fallbacks if network is None else (*matter.fallbacks, *network.fallbacks),
         passed_over=matter.passed_over,
+        refiner=None if network is None else network.report,
     )
 
 

@@ -24,7 +24,7 @@ from streammatte.ports import (
     Source,
     Stabilizer,
 )
-from streammatte.quality import Quality
+from streammatte.quality import TRIMAP_REFINERS, Quality
 
 __all__ = ["DeviceRun", "host_only"]
 
@@ -38,6 +38,8 @@ def host_only(settings: Settings, matter: Matter) -> str | None:
         return f"--compat {settings.compat} is arithmetic of the host"
     if settings.subject != "all":
         return "--subject is arithmetic of the host"
+    if settings.refine in TRIMAP_REFINERS:
+        return f"--refine {settings.refine} is arithmetic of the host"
     return None
 
 

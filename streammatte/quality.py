@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streammatte.config import Settings
+from streammatte.errors import ConfigError
 
-__all__ = ["QUALITIES", "Quality", "quality_of"]
+__all__ = ["QUALITIES", "TRIMAP_REFINERS", "Quality", "quality_of"]
+
+TRIMAP_REFINERS = ("pymatting", "vitmatte")
+"""They take a trimap, and seconds a frame; no quality names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,10 @@ def quality_of(settings: Settings, *, live: bool) -> Quality:
     """The bundle that `settings` name, with what they override in it.
 
     Without a name: best for files, balanced for live video, which cannot look ahead. `compat` means nothing but the
-    other tool's own arithmetic, unless a setting asks for more.
+    other tool's own arithmetic, unless a setting asks for more. Raises ConfigError for settings that do not go
+    together.
     """
+    _check_refine(settings, live)
     name = settings.quality or ("balanced" if live else "best")
     bundle = _PLAIN if settings.compat else QUALITIES[name]
     stabilize = settings.stabilize or bundle.stabilize
@@ -55,3 +61,13 @@ def quality_of(settings: Settings, *, live: bool) -> Quality:
         lookahead=0 if live else bundle.lookahead if settings.lookahead is None else settings.lookahead,
         tta=bundle.tta if settings.tta is None else settings.tta == "on",
     )
+
+
+def _check_refine(settings: Settings, live: bool) -> None:
+    refine = settings.refine
+    if live and refine in TRIMAP_REFINERS:
+        raise ConfigError("--refine", f"{refine} takes too long a frame for live video; closed-form is made for it")
+    if settings.trimap is not None and refine not in TRIMAP_REFINERS:
+        raise ConfigError("--trimap", f"goes with --refine {' or '.join(TRIMAP_REFINERS)}, and with no other")
+    if settings.refine_model is not None and refine != "vitmatte":
+        raise ConfigError("--refine-model", "goes with --refine vitmatte, and with no other")

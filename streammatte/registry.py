@@ -47,6 +47,8 @@ REFINERS = {
     "guided": Entry("streammatte.refiners.guided:GuidedRefiner"),
     "closed-form": Entry("streammatte.refiners.closed_form:ClosedFormRefiner"),
     "rembg": Entry("streammatte.refiners.rembg:RembgRefiner", extra="compat"),
+    "pymatting": Entry("streammatte.refiners.pymatting:PymattingRefiner", extra="trimap"),
+    "vitmatte": Entry("streammatte.refiners.vitmatte:VitmatteRefiner"),
 }
 
 FOREGROUNDS = {

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from streammatte.inference import Inference
 from streammatte.inspection import Inspection
-from streammatte.meter import LiveReport, Meter, OutputReport, RunReport, peak_rss_mb
+from streammatte.meter import LiveReport, Meter, OutputReport, RefinerReport, RunReport, peak_rss_mb
 from streammatte.ports import SinkReport, Source
 
 __all__ = ["Counts", "RunFacts", "run_report"]
@@ -15,7 +15,7 @@ __all__ = ["Counts", "RunFacts", "run_report"]
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What the run report says of the network; the pipeline only carries it."""
+    """What the run report says of the networks; the pipeline only carries it."""
 
     model: str
     model_licence: str
@@ -25,6 +25,7 @@ class RunFacts:
     device: str
     fallbacks: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+    refiner: RefinerReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +80,6 @@ def run_report(
         network_runs=inference.network_runs,
         inspection=inspection,
         live=live,
+        refiner=facts.refiner,
         streammatte=version("streammatte"),
     )

@@ -8,7 +8,7 @@
          compositors arithmetics weights quantization obs device subjects                    rooms, of adapters
       <- compositor parity int8 halving verdict loading inventory upkeep matter inspector
          report quality ledger tracking inference composing composing_device reporting pipeline
-         live scoring mosaic contestant own_model own_network                                stages
+         live scoring mosaic contestant own_model own_network trimap_file trimap_network     stages
       <- assembly assembly_live assembly_device parts parts_device calibrating exporting
          comparing                                                                           assembly
       <- cli                                                                                 cli
@@ -16,8 +16,8 @@
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
 each other, and a room knows no other room. What is done to every pixel is in kernels, and so is what compiles it.
 Stages work through ports, so they import no room, with two exceptions: loading a model (matter, loading, int8, halving,
-verdict, own_model, own_network) and saying what was built for it (inventory, upkeep) mean getting at its weights, and
-quantising them or, for fp16, exporting its network anew. The package's own
+verdict, own_model, own_network, trimap_network) and saying what was built for it (inventory, upkeep) mean getting at
+its weights, and quantising them or, for fp16, exporting its network anew. The package's own
 `__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows the two
 that have commands of their own, weights (`streammatte models`) and obs. Only the command line prints.
 """
@@ -101,6 +101,8 @@ STAGES = {
     "contestant",
     "own_model",
     "own_network",
+    "trimap_file",
+    "trimap_network",
 }
 TOP = {
     *("assembly", "assembly_device", "assembly_live", "parts", "parts_device"),
@@ -117,16 +119,18 @@ ROOMS_OF_STAGES = {
     "inventory": {"weights", "quantization"},
     "own_model": {"weights"},
     "own_network": {"weights"},
+    "trimap_network": {"weights"},
 }
 
 LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
-    "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector", "live", "mosaic"},
+    "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector", "live", "mosaic", "trimap_file"},
     "numba": {"kernels"},
     "av": {"sources", "sinks", "arithmetics", "obs"},
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
     "PIL": {"arithmetics", "refiners"},
+    "pymatting": {"refiners"},
     "onnx": {"weights", "networks", "quantization", "int8"},
     "tflite": {"weights"},
     "platformdirs": {"weights", "cli", "live", "ledger"},

@@ -39,6 +39,8 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "lookahead": ("2", 2),
     "refine": ('"guided"', "guided"),
     "refine_steps": ("12", 12),
+    "refine_model": ('"vitmatte-base-composition-1k"', "vitmatte-base-composition-1k"),
+    "trimap": ('"t.png"', "t.png"),
     "stride": ("4", 4),
     "tta": ('"off"', "off"),
     "to": ('"null"', ("null",)),

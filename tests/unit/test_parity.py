@@ -81,3 +81,16 @@ def test_pictures_ship_and_are_normalised() -> None:
     half = parity_batches(InputSpec(32, 18, (0.5, 0.0, 0.0), (0.5, 1.0, 1.0)))
     assert half[0][0, 0] == pytest.approx((found[0][0, 0] - 0.5) / 0.5, abs=1e-6)
     assert np.array_equal(half[0][0, 1], found[0][0, 1])
+
+
+@pytest.mark.parametrize("width", [32, 33, 1])
+def test_a_trimap_stands_beside_them_where_one_is_taken(width: int) -> None:
+    spec = InputSpec(width, 18, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    for batch, plain in zip(parity_batches(spec, trimap=True), parity_batches(spec), strict=True):
+        assert (batch.shape, batch.dtype) == ((1, 4, 18, width), np.float32)
+        assert np.array_equal(batch[:, :3], plain)
+        across = batch[0, 3, 0]
+        assert (batch[0, 3] == across).all()
+        if width > 1:
+            assert set(across) == {0, 0.5, 1}
+            assert (across == 0.5).sum() == pytest.approx(width / 2, abs=2)

@@ -9,7 +9,8 @@ import pytest
 
 from streammatte import registry
 from streammatte.config import Settings
-from streammatte.quality import QUALITIES, Quality, quality_of
+from streammatte.errors import ConfigError
+from streammatte.quality import QUALITIES, TRIMAP_REFINERS, Quality, quality_of
 
 
 def of(*, live: bool = False, **settings: Any) -> Quality:
@@ -96,3 +97,25 @@ def test_compat_and_more_where_that_is_asked_for() -> None:
     assert (found.stabilize, found.refine) == ("motion", "guided")
     assert (found.stride, found.lookahead, found.tta) == (3, 2, True)
     assert found.half_life_s > 0
+
+
+@pytest.mark.parametrize("refine", TRIMAP_REFINERS)
+def test_what_takes_seconds_a_frame_is_for_files(refine: str) -> None:
+    assert of(refine=refine, trimap="t.png").refine == refine
+    assert refine not in {bundle.refine for bundle in QUALITIES.values()}
+    with pytest.raises(ConfigError, match=f"--refine: {refine} takes too long a frame for live video; closed-form"):
+        of(refine=refine, live=True)
+
+
+@pytest.mark.parametrize("refine", [None, "none", "guided", "closed-form"])
+@pytest.mark.parametrize("live", [False, True])
+def test_a_trimap_goes_to_those_that_take_one(refine: str | None, live: bool) -> None:
+    with pytest.raises(ConfigError, match="--trimap: goes with --refine pymatting or vitmatte, and with no other"):
+        of(refine=refine, trimap="t.png", live=live)
+
+
+def test_a_model_goes_to_the_one_that_has_a_network() -> None:
+    assert of(refine="vitmatte", refine_model="vitmatte-base-composition-1k").refine == "vitmatte"
+    for refine in (None, "pymatting"):
+        with pytest.raises(ConfigError, match="--refine-model: goes with --refine vitmatte, and with no other"):
+            of(refine=refine, refine_model="vitmatte")
