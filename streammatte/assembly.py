@@ -16,6 +16,7 @@ from streammatte.live.pipeline import LivePipeline
 from streammatte.meter import RunReport
 from streammatte.parts import (
     background_of,
+    check_fgr,
     facts_of,
     matter_of,
     network_of,
@@ -26,9 +27,12 @@ from streammatte.parts import (
     trimaps_of,
 )
 from streammatte.parts_device import host_only
+from streammatte.parts_student import student_of
+from streammatte.parts_subject import check_place, prompter_of
 from streammatte.pipeline import Pipeline, Progress
 from streammatte.ports import BuildProgress, DeviceSession, Sink, SinkKind, Source
 from streammatte.quality import quality_of
+from streammatte.schooling import Schooling
 from streammatte.sinks import open_sink
 from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
 from streammatte.sources.addresses import awaits_publisher
@@ -87,6 +91,7 @@ def open_input(spec: str, settings: Settings, decoder: Decoder | None = None) ->
         salvage=settings.salvage,
         camera_size=settings.camera_size_px(),
         camera_rate=settings.camera_rate(),
+        libjpeg=settings.compat == "rembg",
         decoder=decoder,
     )
     return open_source(spec, options)
@@ -103,6 +108,11 @@ def planned_outputs(spec: str, settings: Settings) -> list[tuple[Path, SinkKind]
         planned.append((settings.matte, "pha"))
     _check_apart(spec, [path for path, _ in planned])
     return planned
+
+
+def _once_more(spec: str, settings: Settings) -> Source:
+    source = open_input(spec, settings)
+    return Mirrored(source) if settings.mirror else source
 
 
 def _check_apart(spec: str, outputs: list[Path]) -> None:
@@ -150,6 +160,8 @@ def open_pipeline(
     try:
         source = open_input(spec, settings)
         undo.append(source.close)
+        check_place(settings, source.info)
+        check_fgr(settings, source.info)
         if settings.to or source.info.live:
             return open_live(source, settings, planned, undo, pulling=pulling, building=building, inspector=inspector)
         source = Mirrored(source) if settings.mirror else source
@@ -166,15 +178,28 @@ def open_pipeline(
             again = partial(open_input, spec, settings)
             inspecting = inspector or Inspector()
             return open_on_device(source, again, settings, quality, planned, background, matter, undo, inspecting)
-        facts = facts_of(matter, network)
+        prompter = prompter_of(settings, pulling)
+        facts = facts_of(matter, network, prompter)
         if isinstance(matter.session, DeviceSession) and matter.session.device != "cpu":
             facts = replace(facts, fallbacks=(*facts.fallbacks, f"frames were on the host: {why}"))
         sinks: list[Sink] = []
         for path, kind in planned:
             sinks.append(open_sink(path, kind, source.info, sink_options(settings, matter, network)))
             undo.append(sinks[-1].abort)
-        stages = stages_of(settings, quality, matter, background, live=False, refiner=refiner)
-        return Pipeline(source, stages, sinks, facts, inspector or Inspector())
+        stages = stages_of(settings, quality, matter, background, live=False, refiner=refiner, prompter=prompter)
+        school: Schooling | None = None
+        if settings.student != "off":
+            found = student_of(matter, spec, partial(_once_more, spec, settings), settings, building)
+            if isinstance(found, str):
+                facts = replace(facts, fallbacks=(*facts.fallbacks, found))
+            else:
+                school, stages = found, replace(stages, matter=found.maker)
+                undo.append(school.close)
+        pipeline = Pipeline(source, stages, sinks, facts, inspector or Inspector())
+        if school is not None:
+            pipeline.student = school.report
+            pipeline.at_end.append(school.close)
+        return pipeline
     except BaseException:
         for action in reversed(undo):
             action()

@@ -12,13 +12,16 @@ from typing import Any
 from streammatte.backgrounds.still import SolidBackground
 from streammatte.catalog import catalog
 from streammatte.config import Settings
-from streammatte.errors import ConfigError, ModelError
+from streammatte.errors import ConfigError, ModelError, StudentError
+from streammatte.frame import StreamInfo
 from streammatte.inspector import Inspector
 from streammatte.live.fading import FadingRefiner
 from streammatte.live.governor import Governor, Rung, rungs
 from streammatte.live.models import Models
 from streammatte.live.pipeline import LivePipeline
+from streammatte.live.school import School
 from streammatte.live.steering import Steering
+from streammatte.matter import Matter
 from streammatte.parts import (
     background_of,
     facts_of,
@@ -29,8 +32,12 @@ from streammatte.parts import (
     stages_of,
     streams_for,
 )
+from streammatte.parts_student import check_student
+from streammatte.parts_subject import prompter_of
 from streammatte.ports import Background, BuildProgress, LiveSink, Refiner, Sink, SinkKind, Source
 from streammatte.quality import Quality, quality_of
+from streammatte.reporting import RunFacts
+from streammatte.schooling import Lessons
 from streammatte.sinks import open_sink
 from streammatte.sinks.live import live_kind, open_live_sink
 from streammatte.sources.mirrored import Mirrored
@@ -73,16 +80,39 @@ def open_live(
     for path, kind in planned:
         sinks.append(open_sink(path, kind, source.info, sink_options(settings, matter)))
         undo.append(sinks[-1].abort)
-    stages = stages_of(settings, quality, matter, background, live=True)
+    prompter = prompter_of(settings, pulling)
+    stages = stages_of(settings, quality, matter, background, live=True, prompter=prompter)
     refiner = FadingRefiner(stages.refiner)
     stages = replace(stages, matter=models, refiner=refiner)
     inspecting = inspector or Inspector()
-    facts = facts_of(matter)
+    facts = facts_of(matter, prompter=prompter)
+    school = None
+    if settings.student != "off":
+        school, facts = _school(settings, models, matter, source.info, facts)
+    if school is not None:
+        undo.append(school.close)
+        stages = replace(stages, matter=school)
     if background is not None and not any(sink.kind == "com" for sink in (*sinks, *live_sinks)):
         facts = replace(facts, fallbacks=(*facts.fallbacks, "--bg is not used: no output takes a composite"))
     pipeline = LivePipeline(source, stages, sinks, live_sinks, facts, card, inspector=inspecting)
+    if school is not None:
+        pipeline.student = school.report
+        pipeline.at_end.append(school.close)
     pipeline.controls = LiveControls(pipeline, camera, models, refiner, settings, quality)
     return pipeline
+
+
+def _school(
+    settings: Settings, models: Models, matter: Matter, info: StreamInfo, facts: RunFacts
+) -> tuple[School | None, RunFacts]:
+    """What teaches a student while the run goes on, and `facts` that say why nothing does."""
+    try:
+        check_student(settings, matter)
+        school = School(models, settings.model, info, Lessons(matter, info.name, settings.seed))
+    except StudentError as error:
+        words = f"no student: {error}; {matter.model.name} does all the work"
+        return None, replace(facts, fallbacks=(*facts.fallbacks, words))
+    return school, facts
 
 
 def _check_shown(settings: Settings) -> None:

@@ -27,12 +27,13 @@ __all__ = [
     "model",
     "read_catalog",
     "read_model",
+    "with_class",
 ]
 
 _TOP = ("name", "title", "summary", "author", "citation", "homepage", "licence")
 _LICENCE = ("licence_url", "licence_text")
 """What stands in words has to be there where the user is to accept it."""
-_TASKS = ("matte", "cloth", "prompt", "trimap", "recurrent")
+_TASKS = ("matte", "cloth", "face", "prompt", "trimap", "recurrent")
 _TABLES = (
     *("commercial", *_LICENCE, "task", "aliases"),
     *("weights", "input", "output", "state", "source", "part", "int8"),
@@ -53,6 +54,7 @@ _PATTERNS = {
     "revision": r"[\w.-]+",
 }
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_ALL_CLASSES = "all"
 _TORCH_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -95,10 +97,12 @@ def _input(table: Table) -> InputSpec:
 
 def _output(table: Table, task: str) -> OutputSpec:
     table.only("index", "activation", "classes")
-    activation = table.choice("activation", *(("argmax",) if task == "cloth" else ("none", "sigmoid")))
-    if "classes" in table.values and activation != "argmax":
-        raise table.fail("classes", "goes with activation argmax, and with no other")
-    classes = table.texts("classes") if activation == "argmax" else ()
+    activation = table.choice("activation", *(("softmax",) if task == "cloth" else ("none", "sigmoid")))
+    if "classes" in table.values and activation != "softmax":
+        raise table.fail("classes", "goes with activation softmax, and with no other")
+    classes = table.texts("classes", _NAME) if activation == "softmax" else ()
+    if activation == "softmax" and (len(classes) < 2 or _ALL_CLASSES in classes):
+        raise table.fail("classes", f"expected two names or more, none of them {_ALL_CLASSES}, got {list(classes)}")
     return OutputSpec(table.integer("index", 0), activation, classes)
 
 
@@ -130,9 +134,9 @@ def _parts(top: Table, whole: Model) -> tuple[Model, ...]:
 
 def _weights(table: Table, owner: Table) -> dict[str, Any]:
     """What `Model` says of a file and of where it is: `table` has the file's keys, `owner` the sources."""
-    form = table.choice("format", "onnx", "tflite", "torch")
+    form = table.choice("format", "onnx", "tflite", "torch", "transformers")
     sources = tuple(_source(each) for each in owner.tables("source"))
-    facts: dict[str, Any] = {"format": form, "sources": sources, **_checksum(table)}
+    facts: dict[str, Any] = {"format": form, "sources": sources, **_checksum(table, form)}
     facts["size_bytes"] = table.integer("size_bytes", 1) if "size_bytes" in table.values else None
     for key, wanted in (("any_size", "onnx"), ("architecture", "torch"), ("patches", "torch")):
         if key in table.values and form != wanted:
@@ -140,14 +144,20 @@ def _weights(table: Table, owner: Table) -> dict[str, Any]:
     facts["any_size"] = table.flag("any_size")
     if form == "torch":
         facts |= _network(table, sources)
+    if form == "transformers" and [source.kind for source in sources] != ["hub"]:
+        raise owner.fail("source", "expected one of kind hub with format transformers")
     if not facts["sha256"] and not facts["md5"]:
         _check_pinned(owner, sources)
     return facts
 
 
-def _checksum(table: Table) -> dict[str, str]:
+def _checksum(table: Table, form: str) -> dict[str, str]:
     """sha256, or md5 where the publisher states no other, or the word that the first pull decides."""
     given = [key for key in ("sha256", "md5", "checksum") if key in table.values]
+    if form == "transformers":
+        if given:
+            raise table.fail(given[0], "goes with no folder of transformers, whose files its own client fetches")
+        return {"sha256": "", "md5": ""}
     if len(given) > 1:
         raise table.fail(given[1], f"beside {given[0]}; expected one of them")
     if not given:
@@ -214,8 +224,26 @@ def read_catalog(folder: Path) -> Mapping[str, Model]:
     return MappingProxyType(models)
 
 
+def with_class(model: Model, name: str) -> Model:
+    """`model` that keeps its class `name` alone, or all but the first where that is all. Raises ModelError."""
+    kept = model.output.classes[1:]
+    if not kept:
+        raise ModelError(f"{model.name}:{name}: {model.name} tells no classes apart; leave :{name} out")
+    if name not in (*kept, _ALL_CLASSES):
+        raise ModelError(f"{model.name}:{name}: no such class; {', '.join(kept)} or {_ALL_CLASSES}")
+    return replace(model, output=replace(model.output, subject="" if name == _ALL_CLASSES else name))
+
+
 def model(name: str) -> Model:
-    """The model called `name`, or that has it as an alias. Raises ModelError with the known names and the nearest."""
+    """The model called `name`, or that has it as an alias; NAME:CLASS is one that keeps a class alone.
+
+    Raises ModelError with the known names and the nearest.
+    """
+    name, colon, chosen = name.partition(":")
+    return with_class(_named(name), chosen) if colon else _named(name)
+
+
+def _named(name: str) -> Model:
     models = catalog()
     if name in models:
         return models[name]

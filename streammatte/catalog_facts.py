@@ -21,13 +21,21 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """What the network gives: output number `index`, (1, 1, height, width) float32, or (1, classes, height, width)."""
+    """What the network gives: output number `index`, (1, planes, height, width) float32."""
 
     index: int
-    activation: Literal["none", "sigmoid", "argmax"]
-    """What turns the output into a probability: nothing (it is one) or a sigmoid (it is a logit); or into a class."""
+    activation: Literal["none", "sigmoid", "softmax"]
+    """What turns the output into a probability: nothing (it is one), a sigmoid (it is a logit), or a softmax over
+    `classes`."""
     classes: tuple[str, ...] = ()
-    """argmax: what each channel stands for."""
+    """softmax: what each plane stands for; the first for what is none of the others. Else there is one plane."""
+    subject: str = ""
+    """softmax: the class that is kept; "": all but the first."""
+
+    @property
+    def planes(self) -> int:
+        """How many planes the output has."""
+        return max(1, len(self.classes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,7 @@ class WeightSource:
 
 
 _OTHER_USE = {
-    "cloth": "tells kinds of clothes apart and gives no alpha",
+    "face": "finds faces, for --subject face, and gives no alpha",
     "prompt": "is for --subject, not a matting model",
     "trimap": "is for --refine vitmatte, not a matting model by itself",
 }
@@ -125,8 +133,9 @@ class Model:
     """SPDX expression."""
     commercial: Literal["yes", "no", "ask"]
     """Whether the weights' licence allows commercial use; ask: whoever made them has not said."""
-    format: Literal["onnx", "tflite", "torch"]
-    """What the sources hold; all but ONNX is converted to it when pulled."""
+    format: Literal["onnx", "tflite", "torch", "transformers"]
+    """What the sources hold; tflite and torch are converted to ONNX when pulled. transformers: a folder of the hub,
+    which its own client fetches."""
     sha256: str
     """Of the file as the sources hold it; "" where its publisher states none."""
     size_bytes: int | None
@@ -143,7 +152,7 @@ class Model:
     """Where the licence is stated."""
     licence_text: str = ""
     """What it allows and forbids, in a line; what the user accepts."""
-    task: Literal["matte", "cloth", "prompt", "trimap", "recurrent"] = "matte"
+    task: Literal["matte", "cloth", "face", "prompt", "trimap", "recurrent"] = "matte"
     aliases: tuple[str, ...] = ()
     """Other names it goes by, in other tools or on the hub."""
     any_size: bool = False
@@ -158,10 +167,17 @@ class Model:
     """The user brought it, as a file; what its licence allows is theirs to know."""
     file: Path | None = None
     """onnx: the user's own file, used where it lies; None where the cache holds it. `sha256` is its own, then."""
+    cache: Path | None = None
+    """A scene's own folder, where its engines are kept so that they go with it; None: the user's cache."""
     assumed: tuple[str, ...] = ()
     """What nobody has stated of a bare file and was assumed or found out, in words for the run report."""
     parts: tuple[Model, ...] = ()
     """Further networks that belong to it, called NAME-PART: they differ in weights and sources alone."""
+
+    @property
+    def called(self) -> str:
+        """Its name, and after a colon the class of it that is kept, where one was chosen: what reports call it."""
+        return f"{self.name}:{self.output.subject}" if self.output.subject else self.name
 
     @property
     def other_use(self) -> str | None:

@@ -20,7 +20,7 @@ from streammatte.frame import Frame, Matte, Packet, Plane, StreamInfo
 from streammatte.kernels import host
 from streammatte.meter import OutputReport
 from streammatte.mosaic import Mosaic
-from streammatte.parts import background_of, facts_of, matter_of, stages_of
+from streammatte.parts import background_of, check_fgr, facts_of, matter_of, stages_of
 from streammatte.pipeline import Progress
 from streammatte.ports import BuildProgress, Sink, SinkKind, SinkReport
 from streammatte.quality import quality_of
@@ -90,6 +90,7 @@ class Comparison:
             self._source = opened.enter_context(closing(open_input(spec, settings)))
             if self._source.info.live:
                 raise ConfigError(spec, "is live; record it and compare models on the file")
+            check_fgr(settings, self._source.info)
             if truth is not None:
                 _check_apart(truth, [path for path, _ in self._outputs])
                 right = opened.enter_context(closing(open_input(truth, _for_truth(settings, self._source.info))))
@@ -115,7 +116,7 @@ class Comparison:
             self._left_out[name] = str(error)
             return str(error)
         self._opened.callback(matter.close)
-        _check_distinct([each.name for each in self._contestants] + [matter.model.name])
+        _check_distinct([each.name for each in self._contestants] + [matter.model.called])
         stages = stages_of(settings, quality, matter, background, live=False)
         self._contestants.append(Contestant(facts_of(matter), stages, self._turn))
         return None

@@ -56,7 +56,7 @@ class Stages:
                 inspector.inspect(frame, matte, layer.pha)
         if kinds != {"pha"}:
             with meter.stage("foreground"):
-                layer = replace(layer, fgr=self.foreground.estimate(frame, alphas))
+                layer = replace(layer, fgr=self.foreground.estimate(frame, alphas, matte))
         if self.background is not None and "com" in kinds:
             with meter.stage("background"):
                 behind = self.background.planes(layer)

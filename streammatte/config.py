@@ -42,10 +42,11 @@ class Settings:
         metavar="BACKGROUND",
     )
     fit: str = setting("cover", "How the background fills the frame.", choices=("cover", "contain", "stretch"))
-    fgr: str = setting(
-        "fusion",
-        "Take the old background's colour out of soft edges, or off to compare.",
-        choices=("fusion", "off"),
+    fgr: str | None = setting(
+        None,
+        "Take the old background's colour out of soft edges, or off to compare; model: by the network itself, where it "
+        "can, files only.  [default: fusion]",
+        choices=("fusion", "model", "off"),
     )
     model: str = setting(
         "u2net",
@@ -63,9 +64,15 @@ class Settings:
     )
     subject: str = setting(
         "all",
-        "Who is kept: all, largest, point:X,Y or box:X,Y,WIDTH,HEIGHT in the first frame; 0.5: half the picture, 320: "
-        "pixels.",
+        "Who is kept: all, largest, face, point:X,Y or box:X,Y,WIDTH,HEIGHT in the first frame (0.5: half the picture, "
+        "320: pixels), or words: 'the leftmost dog'.",
         metavar="SUBJECT",
+    )
+    prompt_model: str | None = setting(
+        None,
+        "SAM that looks for --subject, by name or in a folder: outlines a point or a box, or finds what words name.  "
+        "[default: sam3 for words, else none]",
+        metavar="NAME|FOLDER",
     )
     runtime: str = setting(
         "auto",
@@ -93,7 +100,9 @@ class Settings:
         choices=("none", "guided", "closed-form", "pymatting", "vitmatte"),
     )
     refine_steps: int | None = setting(None, "Steps of --refine closed-form.", metavar="N")
-    refine_model: str | None = setting(None, "Model of --refine vitmatte.  [default: vitmatte]", metavar="NAME")
+    refine_model: str | None = setting(
+        None, "Model of --refine vitmatte, or a TOML of your own.  [default: vitmatte]", metavar="NAME|FILE"
+    )
     trimap: str | None = setting(
         None,
         "For --refine pymatting or vitmatte: a picture for all frames, or a video as long as the input; black is "
@@ -111,6 +120,13 @@ class Settings:
     tta: str | None = setting(
         None, "Show the network each picture mirrored too; takes it twice the time.", choices=("on", "off")
     )
+    student: str = setting(
+        "off",
+        "auto: teach a small network what the model says of this video or this room, and let it do the work where it "
+        "holds; needs PyTorch.",
+        choices=("off", "auto"),
+    )
+    seed: int = setting(0, "Chance in teaching a student.", metavar="N")
     feather_px: float = setting(0.0, "Soften the edge: the blur's sigma, in pixels of the frame.", metavar="PX")
     shift_px: float = setting(0.0, "Move the edge outward, or inward (negative), in pixels of the frame.", metavar="PX")
     despill: float = setting(0.0, "Take the old background's light off the subject's rim: 0 to 1.", metavar="STRENGTH")

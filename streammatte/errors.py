@@ -6,7 +6,8 @@
     ├── SourceError          an input cannot be opened, decoded or trusted to be complete
     ├── ModelError           a model is unknown, its weights are missing or fail their checksum
     ├── RuntimeUnavailable   no runtime can run the model here; says each one's reason
-    └── SinkError            an output cannot be opened or written
+    ├── SinkError            an output cannot be opened or written
+    └── StudentError         a student cannot be taught, or a scene not be kept
 
 Every message is one line that says what happened, where, and what to do next. The command line prints that
 line and exits with `exit_code`; the library raises.
@@ -22,6 +23,7 @@ __all__ = [
     "SinkError",
     "SourceError",
     "StreammatteError",
+    "StudentError",
     "first_line",
 ]
 
@@ -78,6 +80,12 @@ class SinkError(StreammatteError):
     """An output cannot be opened, written or completed."""
 
     exit_code = 6
+
+
+class StudentError(StreammatteError):
+    """A student cannot be taught here, or the scene it is for cannot be kept or found."""
+
+    exit_code = 7
 
 
 def first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -166,6 +167,9 @@ class Matte:
     """(h, w) float32 in [0, 1]: how far `flow` can be believed there; None exactly where `flow` is."""
     onward: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
     """Flow and trust the other way: what was at p in the frame before is now at p + flow[p]. None: not asked for."""
+    fgr: npt.NDArray[np.float32] | None = None
+    """(h, w, 3) float32: what `src` would be if the subject covered every pixel; None where the network says nothing
+    of it or was not asked."""
     age_s: float = 0.0
     """How far back the last frame lies that the network has answered for; live only."""
 
@@ -182,6 +186,9 @@ class Look:
     """The frame's."""
     model: str = ""
     """The model it was prepared for, where models may change from frame to frame."""
+    teacher: Callable[[], Look] | None = None
+    """A student is to see it: one so quick that it sees every frame, at once. After a cut, of which it may know
+    nothing, this prepares the frame for its teacher instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,11 @@ class Inference:
         """Scene cuts so far."""
         return self._tracker.cuts
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the selector took otherwise than asked, so far."""
+        return () if self._selector is None else tuple(self._selector.notes)
+
     def mattes(self, events: Iterable[Frame | Packet]) -> Iterator[_Matted]:
         """Each frame with its steady matte, in order, packets between them where they were."""
         with closing(self._seen(events)) as seen:  # also where a stabilizer fails: the network's threads end here
@@ -122,8 +127,11 @@ class Inference:
                 matte = self._tracker.step(look.matte)
             if matte.discontinuity:
                 self._cut_seq = matte.seq
+                if look.teacher is not None:
+                    look = look.teacher()
             keyframes.stride, keyframes.tolerance = self.pace.stride, self.pace.tolerance
-            yield Shown(event, replace(look, matte=matte), keyframes.is_key(matte))
+            key = keyframes.is_key(matte) or look.teacher is not None
+            yield Shown(event, replace(look, matte=matte), key)
 
     def _see(self, look: Look) -> Matte:
         with self._meter.stage("infer"):

@@ -14,12 +14,14 @@ from streammatte.quantization.calibration import read_calibration
 from streammatte.quantization.qdq import BUILDER, quantize
 from streammatte.weights.cache import Weights, cache_dir, sha256_of
 
-__all__ = ["applied_calibration", "own_calibration", "quantized"]
+__all__ = ["CALIBRATION_SUFFIX", "applied_calibration", "own_calibration", "quantized"]
+
+CALIBRATION_SUFFIX = ".int8.json"
 
 
 def own_calibration(model: Model) -> Path:
     """Where the user's calibration of `model` is, if there is one."""
-    return cache_dir() / "calibrations" / f"{model.name}.int8.json"
+    return cache_dir() / "calibrations" / f"{model.name}{CALIBRATION_SUFFIX}"
 
 
 def applied_calibration(model: Model, spec: Int8Spec, weights: Weights) -> tuple[Path, str | None]:

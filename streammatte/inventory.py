@@ -13,10 +13,11 @@ from typing import Any
 
 from streammatte.catalog import Model, catalog
 from streammatte.errors import ModelError
-from streammatte.int8 import own_calibration
+from streammatte.int8 import CALIBRATION_SUFFIX, own_calibration
 from streammatte.parity import Difference
 from streammatte.quantization.calibration import read_calibration
 from streammatte.weights.cache import cache_dir, locate, sha256_of
+from streammatte.weights.own import forget_own, label_of, own_names
 
 __all__ = ["Built", "built", "delete", "remove", "remove_all"]
 
@@ -26,7 +27,8 @@ class Built:
     """One file that a run would otherwise have to make, as its sidecar describes it."""
 
     model: str | None
-    """None where it was built from weights that are no longer there, and for a timing cache, which is of no model."""
+    """Of a file of the user's own, its path. None where it was built from weights that are no longer there, and for a
+    timing cache, which is of no model."""
     kind: str
     """engine; network: the Q/DQ or float16 network that engines are built from; verdict: how far one of these is from
     f32; timing cache, runtime cache: what a runtime learnt while it built or loaded; calibration: a user's own."""
@@ -49,22 +51,27 @@ def built() -> list[Built]:
     sidecars = dict(_sidecars(cache_dir() / "engines"))
     names = _names(sidecars)
     found = [_described(path, key, names) for path, key in sidecars.items()]
-    found += [_own(model) for model in catalog().values() if own_calibration(model).is_file()]
+    found += [_own(path) for path in sorted((cache_dir() / "calibrations").glob(f"*{CALIBRATION_SUFFIX}"))]
     return sorted(found, key=lambda each: (each.model or "~", each.made))
 
 
 def remove(model: Model) -> list[Built]:
     """Delete what was built for `model`, and its own calibration; what that was. Raises ModelError."""
-    gone = [each for each in built() if each.model == model.name]
+    calibration, label = own_calibration(model), label_of(model)
+    gone = [
+        each for each in built() if (each.path == calibration if each.kind == "calibration" else each.model == label)
+    ]
     for each in gone:
         delete(each)
+    if model.own:
+        forget_own(label)
     return gone
 
 
 def remove_all() -> list[Built]:
     """Delete every engine and every calibration of the user's, leftovers too; what that was. Raises ModelError."""
     gone = built()
-    for folder in (cache_dir() / "engines", cache_dir() / "calibrations"):
+    for folder in (cache_dir() / "engines", cache_dir() / "calibrations", cache_dir() / "own"):
         try:
             if folder.is_dir():
                 shutil.rmtree(folder)
@@ -101,7 +108,7 @@ def _sidecars(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _names(sidecars: dict[Path, dict[str, Any]]) -> dict[str, str]:
     """sha256 -> model, of weights in the cache and of the Q/DQ networks made from them."""
     weights = {name: locate(model) for name, model in catalog().items()}
-    names = {found.sha256: name for name, found in weights.items() if found}
+    names = own_names() | {found.sha256: name for name, found in weights.items() if found}
     networks = {path: str(key["of"]) for path, key in sidecars.items() if "of" in key}
     return names | {sha256_of(path): names[of] for path, of in networks.items() if of in names}
 
@@ -134,14 +141,13 @@ def _apart(path: Path) -> str:
     return "cannot be read"
 
 
-def _own(model: Model) -> Built:
-    path = own_calibration(model)
+def _own(path: Path) -> Built:
     try:
         words = f"measured on {read_calibration(path).calibrated_on}"
     except ModelError:
         words = "cannot be read, and is not used"
     return Built(
-        model=model.name,
+        model=path.name.removesuffix(CALIBRATION_SUFFIX),
         kind="calibration",
         precision="int8",
         runtime="",

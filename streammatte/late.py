@@ -63,6 +63,8 @@ class _Late:
     def matte(self, shown: Shown) -> Matte:
         now = shown.look.matte
         self._move_on(now)
+        if shown.look.teacher is not None:
+            return self._at_once(shown.look)
         found = self._answer(now)
         if self._asked is None and (shown.key or self._urgent or self._known_s is None):
             self._asked = _ask(self._see, shown.look)
@@ -72,6 +74,18 @@ class _Late:
             return found
         age_s = math.inf if self._known_s is None else now.time_s - self._known_s
         return replace(now, age_s=age_s)
+
+    def _at_once(self, look: Look) -> Matte:
+        """A student's answer, which is there before the frame has to leave; what was asked before it is forgotten."""
+        now = look.matte
+        if self._asked is not None:
+            self._asked.void = True
+        try:
+            found = self._see(look)
+        except Exception:  # counted where it was asked; the last matte does for this frame
+            return replace(now, age_s=math.inf if self._known_s is None else now.time_s - self._known_s)
+        first, self._known_s = self._known_s is None, now.time_s
+        return replace(found, flow=None, trust=None, discontinuity=True) if first else found
 
     def end(self) -> None:
         if self._asked is not None:

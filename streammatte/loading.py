@@ -14,6 +14,7 @@ from streammatte.parity import Difference, Limits, compare, limits_of, parity_ba
 from streammatte.ports import BuildProgress, Precision, RecurrentRuntime, RecurrentSession, Runtime, Session
 from streammatte.verdict import Verdict
 from streammatte.weights.cache import Weights, cache_dir, sha256_of
+from streammatte.weights.own import remember_own
 
 __all__ = ["REFERENCE", "Loaded", "load_session"]
 
@@ -58,6 +59,8 @@ def load_session(
     RuntimeUnavailable with every reason, ConfigError, and what `building` raises.
     """
     _check_required(require)
+    if (model.file is not None or model.own) and model.cache is None:
+        remember_own(model, weights)
     wanted = require or runtime
     how = _How(model, weights, streams, batch, calibration, cache or cache_dir(), _Told(building), anew)
     passed: dict[str, str] = {}

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from streammatte import registry
-from streammatte.catalog import Model
+from streammatte.catalog import Model, catalog
 from streammatte.color import ColorSpec
-from streammatte.errors import ContractError, ModelError
+from streammatte.errors import ConfigError, ContractError, ModelError
 from streammatte.frame import Frame, Look, Matte, PixelFormat
 from streammatte.kernels import host
 from streammatte.kernels.agreeing import agreed
@@ -47,6 +47,7 @@ class Matter:
     at once; None: 4 where the network's input is small. With `tta` (test-time augmentation) the network is also shown
     each picture mirrored, at twice the time; where its two answers agree, alpha is their mean. A recurrent model
     remembers the frames before: it is to be given them in order, from one thread, and `batch` and `tta` do not count.
+    With `fgr` mattes hold the subject's own colour too, of models that give it.
 
     With `require`, anything but that runtime is an error. A licence that does not allow commercial use must be
     accepted, by `streammatte models accept` or in `accept_licence`; with `commercial` it is refused. `progress` is told
@@ -66,6 +67,7 @@ class Matter:
         streams: int = 1,
         batch: int | None = 1,
         tta: bool = False,
+        fgr: bool = False,
         commercial: bool = False,
         accept_licence: Collection[str] = (),
         progress: Progress | None = None,
@@ -77,6 +79,7 @@ class Matter:
             precision = "f32"
         self.model = model if isinstance(model, Model) else model_named(model)
         check_use(self.model)
+        self.model = _with_fgr(self.model, fgr)
         check_licence(self.model, commercial=commercial, accept_licence=accepting(self.model, accept_licence))
         weights = ensure(self.model, progress=progress)
         self.weights_sha256 = weights.sha256
@@ -92,6 +95,7 @@ class Matter:
             require=require,
             streams=streams,
             batch=self.batch,
+            cache=self.model.cache,
             building=building,
         )
         self.session = loaded.session
@@ -129,15 +133,17 @@ class Matter:
             if look.matte.discontinuity or not 0 <= since_s <= _MEMORY_S:
                 self._recurrent.reset()
             self._seen_s = look.matte.time_s
-        pha = self._answer(look.batch)
+        pha, fgr = self._answer(look.batch), None
+        if self._recurrent is not None and self._recurrent.fgr is not None:
+            fgr = host.turn_back(np.ascontiguousarray(self._recurrent.fgr[0].transpose(1, 2, 0)), look.rotation)
         if self._tta:
             mirrored = self._answer(np.ascontiguousarray(look.batch[..., ::-1]))
             pha = agreed(pha, np.ascontiguousarray(mirrored[:, ::-1]))
-        return replace(look.matte, pha=host.turn_back(pha, look.rotation), seen=True)
+        return replace(look.matte, pha=host.turn_back(pha, look.rotation), fgr=fgr, seen=True)
 
     def _answer(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         raw = self.session.run(batch)
-        wanted = (1, 1, *batch.shape[2:])
+        wanted = (1, self.model.output.planes, *batch.shape[2:])
         if raw.shape != wanted:
             index = self.model.output.index
             raise ModelError(f"{self.model.name}: output number {index} is {raw.shape}, expected an alpha {wanted}")
@@ -162,6 +168,14 @@ class Matter:
     def close(self) -> None:
         """Release the engine."""
         self.session.close()
+
+
+def _with_fgr(model: Model, wanted: bool) -> Model:
+    """`model`, asked for the subject's colour where that is wanted and nowhere else: it costs time."""
+    if wanted and (model.state is None or model.state.fgr is None):
+        known = ", ".join(each.name for each in catalog().values() if each.state and each.state.fgr is not None)
+        raise ConfigError("--fgr", f"model: {model.name} says nothing of the subject's colour; {known} do")
+    return model if wanted or model.state is None else replace(model, state=replace(model.state, fgr=None))
 
 
 def _notes(model: Model) -> tuple[str, ...]:

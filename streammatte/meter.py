@@ -24,6 +24,9 @@ __all__ = [
     "RefinerReport",
     "RunReport",
     "StageTimes",
+    "StudentReport",
+    "StudentSpan",
+    "StudentTurn",
     "peak_rss_mb",
 ]
 
@@ -99,7 +102,7 @@ class OutputReport:
 
 @dataclass(frozen=True, slots=True)
 class RefinerReport:
-    """A network of its own that took the mattes to frame size."""
+    """A network of its own that took the mattes to frame size, or that found who is wanted."""
 
     model: str
     model_licence: str
@@ -107,6 +110,60 @@ class RefinerReport:
     runtime: str
     precision: str
     device: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudentSpan:
+    """Frames in a row that one network answered for."""
+
+    network: str
+    """student or teacher."""
+    from_s: float
+    """Time of the first of them."""
+    to_s: float
+    """Time of the last."""
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudentTurn:
+    """Live: when one network took over from the other."""
+
+    at_s: float
+    """The frame's time."""
+    to: str
+    """student or teacher."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudentReport:
+    """What a student did in a run."""
+
+    teacher: str
+    frames_taught: int
+    """Pictures it was taught."""
+    frames_held_out: int
+    """Pictures it was examined on, and not taught."""
+    apart: float
+    """On these, at last, the mean of how far it was from its teacher: see `agreement.apart`."""
+    steps: int
+    seconds: float
+    """What looking for pictures, teaching and examining took, beside the run or before it."""
+    precision: str
+    """What it was taught in."""
+    frames_student: int
+    """Frames that it answered for."""
+    frames_teacher: int
+    spans: tuple[StudentSpan, ...]
+    """Who answered when; of a file."""
+    lessons: int = 1
+    checks: int = 0
+    """Live: frames that were shown to both."""
+    turns: tuple[StudentTurn, ...] = ()
+    """Live: who took over when, and why."""
+    notes: tuple[str, ...] = ()
+    """Why nothing was taught, or nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +260,10 @@ class RunReport:
     """Only of a live run."""
     refiner: RefinerReport | None = None
     """None where no network refines."""
+    prompter: RefinerReport | None = None
+    """None where no network looks for who is wanted."""
+    student: StudentReport | None = None
+    """None where none was taught for this run."""
     streammatte: str = field(default="")
 
     def to_json(self) -> dict[str, Any]:

@@ -11,27 +11,35 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from streammatte.catalog import Model, WeightSource, catalog, read_model
+from streammatte.catalog import Model, WeightSource, catalog, read_model, with_class
 from streammatte.catalog import model as model_in_catalog
 from streammatte.errors import ModelError
 from streammatte.own_network import bare_model
+from streammatte.scenes import PREFIX, scene_toml
 from streammatte.weights.cache import sha256_of
 from streammatte.weights.checking import complaint
 from streammatte.weights.converting import converter
 from streammatte.weights.onnx_ends import End, read_ends
 
-__all__ = ["accepting", "model_named"]
+__all__ = ["accepting", "model_named", "scene_model"]
 
 _SUFFIXES = (".onnx", ".toml")
 
 
 def model_named(name: str | Path) -> Model:
-    """The model that `name` means: one of the catalogue's, or what the file of that path is or describes.
+    """The model that `name` means: one of the catalogue's, a scene, or what the file of that path is or describes.
 
+    After a colon stands which of its classes is kept, where it tells some apart.
     A file with the bytes of a model of the catalogue is that model, licence and all. Raises ModelError for an unknown
-    name, a file that is missing, and one that is no network of one picture in, one alpha out.
+    name, a file that is missing, and one that is no network of one picture in, one alpha out; StudentError for an
+    unknown scene.
     """
     words = str(name)
+    if words.startswith(PREFIX):
+        return scene_model(scene_toml(words))
+    file, colon, chosen = words.rpartition(":")
+    if colon and Path(file).suffix.lower() in _SUFFIXES:
+        return with_class(model_named(file), chosen)
     path = Path(words).expanduser().absolute()
     if path.suffix.lower() not in _SUFFIXES:
         if Path(words).name == words:
@@ -43,6 +51,12 @@ def model_named(name: str | Path) -> Model:
         return _described(path)
     sha256 = sha256_of(path)
     return _of_the_catalog(path, sha256) or bare_model(path, sha256)
+
+
+def scene_model(toml: Path) -> Model:
+    """The student of the scene whose TOML this is; called scene:NAME, whatever else goes by that name."""
+    model = _used_in_place(replace(read_model(toml), own=True), toml)
+    return replace(model, name=f"{PREFIX}{toml.stem}", cache=toml.parent)
 
 
 def accepting(model: Model, accept_licence: Collection[str]) -> Collection[str]:
@@ -68,10 +82,15 @@ def _md5_of(file: Path) -> str:
 
 
 def _described(toml: Path) -> Model:
-    """The TOML's model. One ONNX file of the user's is used where it lies."""
+    """The TOML's model, which is not called as another is."""
     model = replace(read_model(toml), own=True)
     if any(model.name in (each.name, *each.aliases) for each in catalog().values()):
         raise ModelError(f"{toml}: name: {model.name} is a name of the catalogue already; call yours otherwise")
+    return _used_in_place(model, toml)
+
+
+def _used_in_place(model: Model, toml: Path) -> Model:
+    """`model`, its one ONNX file, where it has one, used where that lies."""
     if model.format != "onnx" or [each.kind for each in model.sources] != ["path"]:
         return model
     file = Path(model.sources[0].path)
@@ -92,13 +111,23 @@ def _check(model: Model, toml: Path, file: Path) -> None:
     ends = read_ends(file, (wide, high))
     beside = [*state.inputs, *([state.ratio_input] if state.ratio_input else [])] if state else []
     pictures = [each for each in ends.inputs if each.name not in beside]
-    if len(pictures) != 1 or not pictures[0].fits(1, 3, high, wide):
-        raise ModelError(f"{toml}: input: expected one of (1, 3, {high}, {wide}) float, {file} has {_list(pictures)}")
+    shown = 4 if model.task == "trimap" else 3
+    if len(pictures) != 1 or not pictures[0].fits(1, shown, high, wide):
+        wanted = f"expected one of (1, {shown}, {high}, {wide}) float"
+        raise ModelError(f"{toml}: input: {wanted}, {file} has {_list(pictures)}")
     if None in (pictures[0].shape or (None,) * 4)[2:] and not (model.any_size or state):
         raise ModelError(f"{toml}: weights.any_size: missing, expected true: {file} leaves its input's size open")
-    if not (index < len(ends.outputs) and ends.outputs[index].fits(1, 1, high, wide)):
-        wanted = f"expected the number of an output (1, 1, {high}, {wide}) float, got {index}"
+    planes = model.output.planes
+    if not (index < len(ends.outputs) and ends.outputs[index].fits(1, planes, high, wide)):
+        wanted = f"expected the number of an output (1, {planes}, {high}, {wide}) float, got {index}"
         raise ModelError(f"{toml}: output.index: {wanted}: {file} has {_list(ends.outputs)}")
+    if (
+        state
+        and state.fgr is not None
+        and not (state.fgr < len(ends.outputs) and ends.outputs[state.fgr].fits(1, 3, high, wide))
+    ):
+        wanted = f"expected the number of an output (1, 3, {high}, {wide}) float, got {state.fgr}"
+        raise ModelError(f"{toml}: state.fgr: {wanted}: {file} has {_list(ends.outputs)}")
     _check_there(beside, ends.inputs, f"{toml}: state.inputs: {file}")
     _check_there(state.outputs if state else (), ends.outputs, f"{toml}: state.outputs: {file}")
 

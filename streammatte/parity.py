@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from streammatte.catalog import InputSpec, Int8Spec, OutputSpec, engines_dir
 from streammatte.errors import ModelError
-from streammatte.kernels.host import probability
+from streammatte.kernels.host import opacity
 from streammatte.ports import Precision, Session
 
 __all__ = ["Difference", "Limits", "compare", "limits_of", "normalized", "parity_batches"]
@@ -87,7 +87,6 @@ def compare(
     reference: Session, candidate: Session, batches: Iterable[npt.NDArray[np.float32]], output: OutputSpec
 ) -> Difference:
     """How far `candidate`'s alphas are from `reference`'s."""
-    logits = output.activation == "sigmoid"
     pairs = ((reference.run(batch), candidate.run(batch)) for batch in batches)
-    apart = np.stack([np.abs(probability(one, logits) - probability(other, logits)) for one, other in pairs])
+    apart = np.stack([np.abs(opacity(one, output) - opacity(other, output)) for one, other in pairs])
     return Difference(float(apart.mean()), float(np.quantile(apart, 0.99)), float(apart.max()))

@@ -22,7 +22,8 @@ from streammatte.foregrounds.despill import DespillForeground
 from streammatte.frame import StreamInfo
 from streammatte.inference import Pace
 from streammatte.matter import Matter
-from streammatte.ports import Background, BuildProgress, Compositor, Foreground, Refiner, Selector, Stabilizer
+from streammatte.parts_subject import LoadedPrompter, prompter_of, selector_of
+from streammatte.ports import Background, BuildProgress, Compositor, Foreground, Prompter, Refiner, Stabilizer
 from streammatte.quality import TRIMAP_REFINERS, Quality
 from streammatte.refiners.by_trimap import Trimaps, coarse
 from streammatte.refiners.edges import EdgeRefiner
@@ -30,14 +31,13 @@ from streammatte.reporting import RunFacts
 from streammatte.sinks import SinkOptions
 from streammatte.sources import PICTURE_SUFFIXES, SourceOptions, open_source
 from streammatte.sources.mirrored import Mirrored
-from streammatte.subject import Subject
-from streammatte.subjects.geometry import GeometrySelector
 from streammatte.trimap_file import TrimapFile
 from streammatte.trimap_network import TrimapNetwork
 from streammatte.weights.fetch import Progress as PullProgress
 
 __all__ = [
     "background_of",
+    "check_fgr",
     "facts_of",
     "matter_of",
     "network_of",
@@ -83,6 +83,7 @@ def matter_of(
         streams=streams,
         batch=batch,
         tta=quality.tta,
+        fgr=settings.fgr == "model",
         commercial=settings.commercial,
         accept_licence=settings.accept_licence,
         progress=pulling,
@@ -98,8 +99,9 @@ def stages_of(
     *,
     live: bool,
     refiner: Refiner | None = None,
+    prompter: Prompter | None = None,
 ) -> Stages:
-    """All stages, with nothing running; `refiner` is the quality's where none is given."""
+    """All stages, with nothing running; `refiner` is the quality's where none is given, `prompter` the settings'."""
     streams = matter.info.streams
     # One that remembers frames is to see all of them; live, as many as there is time for.
     stride = 1 if matter.model.state else quality.stride
@@ -111,13 +113,8 @@ def stages_of(
         background,
         Pace(stride, quality.stride_tolerance, quality.lookahead, streams, live=live),
         _compositor(settings),
-        selector=_selector(settings),
+        selector=selector_of(settings, prompter or prompter_of(settings)),
     )
-
-
-def _selector(settings: Settings) -> Selector | None:
-    subject = Subject.named(settings.subject)
-    return None if subject.kind == "all" else GeometrySelector(subject)
 
 
 def network_of(
@@ -176,8 +173,15 @@ def trimaps_of(settings: Settings, shown: StreamInfo | None = None) -> TrimapFil
 
 
 def _foreground(settings: Settings) -> Foreground:
-    foreground: Foreground = registry.load(registry.FOREGROUNDS, settings.fgr, "--fgr")()
+    name = settings.fgr or settings.compat or "fusion"
+    foreground: Foreground = registry.load(registry.FOREGROUNDS, name, "--fgr")()
     return DespillForeground(foreground, settings.despill) if settings.despill else foreground
+
+
+def check_fgr(settings: Settings, info: StreamInfo) -> None:
+    """Raises ConfigError where the network cannot say the subject's colour of such frames."""
+    if settings.fgr == "model" and info.color.hdr:
+        raise ConfigError("--fgr", "model: of HDR video networks are shown an SDR picture, and know its colours alone")
 
 
 def _compositor(settings: Settings) -> Compositor:
@@ -194,7 +198,8 @@ def stabilizer_of(quality: Quality) -> Stabilizer:
 
 def sink_options(settings: Settings, matter: Matter, network: TrimapNetwork | None = None) -> SinkOptions:
     """How files are encoded; they say which model made them, and which `network` refined."""
-    made_by = f"streammatte; model {matter.model.name} ({matter.model.licence}), weights sha256 {matter.weights_sha256}"
+    model = matter.model
+    made_by = f"streammatte; model {model.called} ({model.licence}), weights sha256 {matter.weights_sha256}"
     if network is not None:
         its = network.report
         made_by += f"; refined by {its.model} ({its.model_licence}), weights sha256 {its.weights_sha256}"
@@ -209,10 +214,10 @@ def sink_options(settings: Settings, matter: Matter, network: TrimapNetwork | No
     )
 
 
-def facts_of(matter: Matter, network: TrimapNetwork | None = None) -> RunFacts:
-    """What the run report says of the network, and of the `network` that refines."""
+def facts_of(matter: Matter, network: TrimapNetwork | None = None, prompter: LoadedPrompter | None = None) -> RunFacts:
+    """What the run report says of the network, of the `network` that refines, and of what looks for the subject."""
     return RunFacts(
-        model=matter.model.name,
+        model=matter.model.called,
         model_licence=matter.model.licence,
         weights_sha256=matter.weights_sha256,
         runtime=matter.info.runtime,
@@ -221,6 +226,7 @@ def facts_of(matter: Matter, network: TrimapNetwork | None = None) -> RunFacts:
         fallbacks=matter.fallbacks if network is None else (*matter.fallbacks, *network.fallbacks),
         passed_over=matter.passed_over,
         refiner=None if network is None else network.report,
+        prompter=None if prompter is None else prompter.report,
     )
 
 

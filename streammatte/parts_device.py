@@ -40,6 +40,8 @@ def host_only(settings: Settings, matter: Matter) -> str | None:
         return "--subject is arithmetic of the host"
     if settings.refine in TRIMAP_REFINERS:
         return f"--refine {settings.refine} is arithmetic of the host"
+    if settings.student != "off":
+        return f"--student {settings.student} is for the host"
     return None
 
 

@@ -15,7 +15,7 @@ from streammatte.errors import ContractError, SourceError
 from streammatte.frame import Frame, Matte, Packet
 from streammatte.handoff import Cancelled, Handoff
 from streammatte.inspector import Inspector
-from streammatte.meter import Meter, RunReport
+from streammatte.meter import Meter, RunReport, StudentReport
 from streammatte.ports import Sink, SinkKind, SinkReport, Source
 from streammatte.reporting import Counts, RunFacts, run_report
 from streammatte.worker import Worker
@@ -61,6 +61,10 @@ class Pipeline:
         if stages.background is None and any(sink.kind == "com" for sink in sinks):
             raise ContractError("a background for sinks that take composites", "None")
         self._source, self._stages, self._sinks, self._facts = source, stages, sinks, facts
+        self.at_end: list[Callable[[], None]] = []
+        """Called once no frame is under way any more."""
+        self.student: Callable[[], StudentReport | None] = lambda: None
+        """What a student did in this run; whoever assembles it sets both."""
         self._inspector = inspector
         self._kinds: set[SinkKind] = {sink.kind for sink in sinks}
         self._meter = Meter()
@@ -121,6 +125,8 @@ class Pipeline:
                 worker.join()
         if self._stages.background is not None:
             self._stages.background.close()
+        for action in self.at_end:
+            action()
 
     def _start(self) -> list[Worker]:
         """All threads, running; the one that reads the source is the first."""
@@ -231,4 +237,5 @@ class Pipeline:
             video_s=float(self._end_s - (self._first_s or 0)),
             wall_s=wall_s,
             interrupted=self._stopping.is_set(),
+            student=self.student(),
         )

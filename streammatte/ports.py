@@ -25,6 +25,7 @@ __all__ = [
     "Foreground",
     "LiveSink",
     "Precision",
+    "Prompter",
     "RecurrentRuntime",
     "RecurrentSession",
     "Refiner",
@@ -92,7 +93,7 @@ class Session(Protocol):
     info: SessionInfo
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Map a normalised (1, 3, h, w) float32 batch to the network's raw output (1, 1, h, w) float32.
+        """Map a normalised (1, 3, h, w) float32 batch to the network's raw output (1, planes, h, w) float32.
 
         The result is the caller's own: a later call does not write into it. Called from `info.streams` threads at a
         time, no more.
@@ -114,7 +115,7 @@ class DeviceSession(Session, Protocol):
     """How many pictures `run_on` takes, each time; None: any number."""
 
     def run_on(self, batch: Any) -> Any:
-        """`run` of a contiguous float32 torch tensor (n, 3, h, w) on `device`; the result (n, 1, h, w) is one too,
+        """`run` of a contiguous float32 torch tensor (n, 3, h, w) on `device`; the result (n, planes, h, w) is one too,
         which the next call may write over.
 
         Put on torch's current stream, and not waited for; called from one thread at a time.
@@ -127,6 +128,9 @@ class RecurrentSession(Session, Protocol):
 
     A call that raises leaves the state as it was.
     """
+
+    fgr: npt.NDArray[np.float32] | None
+    """The subject's own colour (1, 3, h, w) of the last `run`; None before the first and where it was not asked for."""
 
     def reset(self) -> None:
         """Forget: the next picture has none before it, as the first has."""
@@ -184,6 +188,8 @@ class RecurrentRuntime(Runtime, Protocol):
     ) -> RecurrentSession:
         """`load` of a network that hands on `state`, for one picture at a time, and no state yet.
 
+        The subject's own colour is asked for where `state` has its number.
+
         Raises ModelError where the network has no such inputs and outputs.
         """
 
@@ -195,7 +201,7 @@ class Arithmetic(Protocol):
         """The upright (1, 3, h, w) float32 batch, and the RGB picture (h, w, 3) in [0, 1] it was made from."""
 
     def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The network's raw output (1, 1, h, w) as alpha (h, w) float32 in [0, 1], upright."""
+        """The network's raw output (1, planes, h, w) as alpha (h, w) float32 in [0, 1], upright."""
 
 
 class Tracker(Protocol):
@@ -212,8 +218,27 @@ class Tracker(Protocol):
         """
 
 
+class Prompter(Protocol):
+    """Finds who is wanted in the picture itself."""
+
+    outlines: bool
+    """What it gives is the outline of who is wanted; else a place where they are."""
+
+    def region(
+        self, frame: Frame, pha: npt.NDArray[np.float32], place: tuple[float, float] | None
+    ) -> npt.NDArray[np.float32] | None:
+        """Where who is wanted is in the upright picture, in [0, 1] at any size (h, w); None where nobody is.
+
+        `pha` is the network's matte of `frame`, upright, at any size. `place`, x and y in parts of the upright picture,
+        is where the subject was last seen in the shot before; None where it never was.
+        """
+
+
 class Selector(Protocol):
     """Keeps one subject of several. Holds state; `step` is called once per frame, in order, from one thread."""
+
+    notes: list[str]
+    """Whatever was taken otherwise than asked, in words; grows as frames come."""
 
     def step(self, matte: Matte, frame: Frame) -> Matte:
         """The network's matte of `frame` with the subject's alpha alone: nowhere more than it was.
@@ -243,12 +268,12 @@ class Refiner(Protocol):
 class Foreground(Protocol):
     """Estimates the subject's own colour F where the old background shows through."""
 
-    def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
+    def estimate(self, frame: Frame, alphas: tuple[Plane, ...], matte: Matte | None = None) -> tuple[Plane, ...]:
         """Planes of F like `frame.planes`; bit for bit the source's where alpha is peak, free where it is 0.
 
         `--despill` alone changes opaque pixels too.
 
-        `alphas` holds alpha at the size and siting of each plane, as in `Layer`.
+        `alphas` holds alpha at the size and siting of each plane, as in `Layer`; `matte` is what they came of.
         """
 
 

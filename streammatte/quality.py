@@ -48,6 +48,8 @@ def quality_of(settings: Settings, *, live: bool) -> Quality:
     together.
     """
     _check_refine(settings, live)
+    if live and settings.fgr == "model":
+        raise ConfigError("--fgr", "model is for files: live, the network does not see every frame; leave it out")
     name = settings.quality or ("balanced" if live else "best")
     bundle = _PLAIN if settings.compat else QUALITIES[name]
     stabilize = settings.stabilize or bundle.stabilize

@@ -11,7 +11,17 @@ from typing import Any
 
 from streammatte.errors import ConfigError
 
-__all__ = ["ARITHMETICS", "FOREGROUNDS", "LIVE_SINKS", "REFINERS", "RUNTIMES", "STABILIZERS", "Entry", "load"]
+__all__ = [
+    "ARITHMETICS",
+    "FOREGROUNDS",
+    "LIVE_SINKS",
+    "PROMPTERS",
+    "REFINERS",
+    "RUNTIMES",
+    "STABILIZERS",
+    "Entry",
+    "load",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +61,16 @@ REFINERS = {
     "vitmatte": Entry("streammatte.refiners.vitmatte:VitmatteRefiner"),
 }
 
+PROMPTERS = {
+    "sam2": Entry("streammatte.prompts.sam2:Sam2Prompter", extra="prompt"),
+    "sam3": Entry("streammatte.prompts.sam3:Sam3Prompter", extra="prompt"),
+}
+
 FOREGROUNDS = {
     "off": Entry("streammatte.foregrounds.off:OffForeground"),
     "fusion": Entry("streammatte.foregrounds.blur_fusion:BlurFusionForeground"),
+    "model": Entry("streammatte.foregrounds.model:ModelForeground"),
+    "rembg": Entry("streammatte.foregrounds.rembg:RembgForeground"),
 }
 
 LIVE_SINKS = {

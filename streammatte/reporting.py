@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from streammatte.inference import Inference
 from streammatte.inspection import Inspection
-from streammatte.meter import LiveReport, Meter, OutputReport, RefinerReport, RunReport, peak_rss_mb
+from streammatte.meter import LiveReport, Meter, OutputReport, RefinerReport, RunReport, StudentReport, peak_rss_mb
 from streammatte.ports import SinkReport, Source
 
 __all__ = ["Counts", "RunFacts", "run_report"]
@@ -26,6 +26,7 @@ class RunFacts:
     fallbacks: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
     refiner: RefinerReport | None = None
+    prompter: RefinerReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,14 @@ def run_report(
     wall_s: float,
     interrupted: bool = False,
     live: LiveReport | None = None,
+    student: StudentReport | None = None,
     notes: tuple[str, ...] = (),
 ) -> RunReport:
     """`video_s` is the length of the video that was read, `wall_s` that of the run; `notes` come last."""
     drifts = [sink.av_drift_ms for sink in sinks if sink.av_drift_ms is not None]
+    taught = student.notes if student is not None else ()
     written = (f"{sink.name}: {note}" for sink in sinks for note in sink.notes)
+    later = (*source.notes, *written, *taught, *inference.notes, *notes)
     return RunReport(
         input=source.info.name,
         outputs=tuple(OutputReport(sink.name, sink.codec, sink.frames) for sink in sinks),
@@ -70,7 +74,7 @@ def run_report(
         runtime=facts.runtime,
         precision=facts.precision,
         device=facts.device,
-        fallbacks=(*facts.fallbacks, *source.info.not_carried, *source.notes, *written, *notes),
+        fallbacks=(*facts.fallbacks, *source.info.not_carried, *later),
         passed_over=facts.passed_over,
         stages=meter.stages(),
         av_drift_ms=max(drifts, default=None, key=abs),
@@ -81,5 +85,7 @@ def run_report(
         inspection=inspection,
         live=live,
         refiner=facts.refiner,
+        prompter=facts.prompter,
+        student=student,
         streammatte=version("streammatte"),
     )

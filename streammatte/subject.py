@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -9,9 +10,11 @@ from streammatte.errors import ConfigError
 
 __all__ = ["Subject"]
 
-_Kind: TypeAlias = Literal["all", "largest", "point", "box"]
-_NUMBERS: dict[str, int] = {"all": 0, "largest": 0, "point": 2, "box": 4}
-_FORMS = "all, largest, point:X,Y or box:X,Y,WIDTH,HEIGHT"
+_Kind: TypeAlias = Literal["all", "largest", "face", "point", "box", "text"]
+_NUMBERS: dict[str, int] = {"all": 0, "largest": 0, "face": 0, "point": 2, "box": 4}
+_FORMS = "all, largest, face, point:X,Y, box:X,Y,WIDTH,HEIGHT, or words such as 'the leftmost dog'"
+_SLIP, _SLIP_LETTERS = 0.8, 5
+"""One word so like a wish, and no shorter, is a slip of the keyboard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,14 @@ class Subject:
     kind: _Kind = "all"
     place: tuple[int | float, ...] = ()
     """x, y, or x, y, width, height: integers are pixels of the frame, floats parts of its width or height, 0 to 1."""
+    words: str = ""
+    """text: what is wanted, in words."""
+
+    def __str__(self) -> str:
+        """As the user says it."""
+        if self.kind == "text":
+            return repr(self.words)
+        return ":".join([self.kind, ",".join(map(str, self.place))] if self.place else [self.kind])
 
     @staticmethod
     def named(text: str) -> Subject:
@@ -30,6 +41,8 @@ class Subject:
         """
         kind, colon, numbers = text.partition(":")
         given = numbers.split(",") if colon else []
+        if not colon and kind not in _NUMBERS and text.strip():
+            return Subject("text", words=_words(text))
         if kind not in _NUMBERS or len(given) != _NUMBERS[kind]:
             raise ConfigError("--subject", f"{text!r} is none of {_FORMS}")
         place = tuple(_number(each.strip(), text) for each in given)
@@ -49,9 +62,16 @@ class Subject:
             for value, side in zip(self.place, sides, strict=False)
         )
         if any(share > 1 for share in found[:2]) or (self.kind == "box" and 1 in found[:2]):
-            said = ",".join(map(str, self.place))
-            raise ConfigError("--subject", f"{self.kind}:{said} lies outside the picture, which is {width}x{height}")
+            raise ConfigError("--subject", f"{self} lies outside the picture, which is {width}x{height}")
         return found
+
+
+def _words(text: str) -> str:
+    said = " ".join(text.split())
+    like = difflib.get_close_matches(said.lower(), ("largest", "face"), n=1, cutoff=_SLIP)
+    if like and len(said) >= _SLIP_LETTERS:
+        raise ConfigError("--subject", f"{text!r}: did you mean {like[0]}? It is one of {_FORMS}")
+    return said
 
 
 def _number(text: str, whole: str) -> int | float:

@@ -7,7 +7,6 @@ from collections.abc import Collection
 import numpy as np
 
 from streammatte.catalog import Model, catalog
-from streammatte.catalog import model as model_in_catalog
 from streammatte.color import FloatImage
 from streammatte.errors import ModelError
 from streammatte.kernels import host
@@ -15,6 +14,7 @@ from streammatte.kernels.trimaps import FOREGROUND, UNKNOWN, Trimap
 from streammatte.ledger import check_licence
 from streammatte.loading import load_session
 from streammatte.meter import RefinerReport
+from streammatte.own_model import accepting, model_named
 from streammatte.ports import BuildProgress
 from streammatte.weights.fetch import Progress
 from streammatte.weights.pull import ensure
@@ -23,7 +23,7 @@ __all__ = ["TrimapNetwork"]
 
 
 class TrimapNetwork:
-    """`name` is that of a model of the catalogue whose task is trimap.
+    """`name` is that of a model whose task is trimap: the catalogue's, or the path of a TOML of the user's own.
 
     Licence, weights, runtime and precision are as of `Matter`, but that such networks have no int8: asked for it, they
     run in whatever is best. Raises ModelError, RuntimeUnavailable.
@@ -42,7 +42,7 @@ class TrimapNetwork:
         building: BuildProgress | None = None,
     ) -> None:
         self.model = _named(name)
-        check_licence(self.model, commercial=commercial, accept_licence=accept_licence)
+        check_licence(self.model, commercial=commercial, accept_licence=accepting(self.model, accept_licence))
         weights = ensure(self.model, progress=progress)
         self.weights_sha256 = weights.sha256
         chosen = "auto" if precision == "int8" else precision
@@ -87,7 +87,7 @@ class TrimapNetwork:
 
 
 def _named(name: str) -> Model:
-    found = model_in_catalog(name)
+    found = model_named(name)
     if found.task != "trimap":
         known = ", ".join(each.name for each in catalog().values() if each.task == "trimap")
         raise ModelError(f"{found.name}: takes no trimap; --refine-model takes one of {known or 'none, here'}")

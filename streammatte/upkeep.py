@@ -11,6 +11,7 @@ from streammatte.catalog import Model, catalog
 from streammatte.inventory import Built, built, delete
 from streammatte.ports import Runtime
 from streammatte.weights.cache import cache_dir
+from streammatte.weights.own import label_of
 
 __all__ = ["clean", "engines_to_verify"]
 
@@ -19,17 +20,20 @@ _RECENT_S = 3600.0
 
 
 def engines_to_verify(model: Model | None) -> list[tuple[Model, str, str]]:
-    """(model, runtime, precision) of each engine in the cache that can run here and is compared with f32, once."""
+    """(model, runtime, precision) of each engine in the cache that can run here and is compared with f32, once.
+
+    Without `model`, of those of the catalogue: how to read another's output only its own file says.
+    """
+    known = dict(catalog()) if model is None else {label_of(model): model}
     usable = {runtime.identity(): runtime for runtime in _usable()}
     found: dict[tuple[str, str, str], Model] = {}
     for each in built():
         runtime = usable.get((each.runtime, each.device))
-        if each.kind != "engine" or each.model is None or runtime is None:
+        if each.kind != "engine" or each.model not in known or runtime is None:
             continue
         if each.precision == "f32" and runtime.trusted:
             continue
-        if model is None or each.model == model.name:
-            found[each.model, runtime.name, each.precision] = catalog()[each.model]
+        found[each.model, runtime.name, each.precision] = known[each.model]
     return [(model, runtime, precision) for (_, runtime, precision), model in found.items()]
 
 

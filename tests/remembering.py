@@ -49,7 +49,7 @@ path = "{onnx}"
 
 
 def write_remembering(path: Path, *, open_size: bool = False) -> Path:
-    """after = (before + mean of R, G, B) / 2; alpha = after * ratio; fgr is the picture.
+    """after = (before + mean of R, G, B) / 2; alpha = after * ratio; fgr is half the picture.
 
     With `open_size` it is as RVM: all sides are left open, and a state of one sample stands for one of any size.
     """
@@ -63,7 +63,7 @@ def write_remembering(path: Path, *, open_size: bool = False) -> Path:
         helper.make_node("Add", ["mean", "full"], ["both"]),
         helper.make_node("Mul", ["both", "half"], ["after"]),
         helper.make_node("Mul", ["after", "ratio"], ["alpha"]),
-        helper.make_node("Identity", ["rgb"], ["fgr"]),
+        helper.make_node("Mul", ["rgb", "half"], ["fgr"]),
     ]
     inputs = [("ratio", [1]), ("before", [batch, 1, *sides]), ("rgb", [batch, 3, *sides])]
     outputs = [("fgr", [batch, 3, *sides]), ("alpha", [batch, 1, *sides]), ("after", [batch, 1, *sides])]

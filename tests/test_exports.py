@@ -10,25 +10,29 @@ from typing import Any
 import pytest
 from test_layers import MODULES, tree_of
 
+EXTRAS = {"torch": "torch", "transformers": "prompt"}
+"""Libraries that modules may import when they are imported themselves, and what installs them."""
 
-def needs_torch(module: str, known: frozenset[str] = frozenset({"streammatte"})) -> bool:
-    """It imports torch, an extra, when it is imported itself; or another module that does."""
+
+def needs(library: str, module: str, known: frozenset[str] = frozenset({"streammatte"})) -> bool:
+    """It imports `library` when it is imported itself; or another module that does."""
     known |= {module}
     for node in tree_of(module).body:
         names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
         names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
         for name in names:
-            if name.partition(".")[0] == "torch":
+            if name.partition(".")[0] == library:
                 return True
-            if name in MODULES and name not in known and needs_torch(name, known):
+            if name in MODULES and name not in known and needs(library, name, known):
                 return True
     return False
 
 
 def with_names(module: str) -> Any:
-    """The module as a test's parameter, skipped where torch is needed and not there."""
-    needed = find_spec("torch") is None and needs_torch(module)
-    return pytest.param(module, marks=pytest.mark.skipif(needed, reason="pip install 'streammatte[torch]'"))
+    """The module as a test's parameter, skipped where what it needs is not there."""
+    lacking = [extra for library, extra in EXTRAS.items() if find_spec(library) is None and needs(library, module)]
+    reason = f"pip install 'streammatte[{','.join(lacking)}]'"
+    return pytest.param(module, marks=pytest.mark.skipif(bool(lacking), reason=reason))
 
 
 WITH_NAMES = [with_names(module) for module in MODULES if module != "streammatte.__main__"]

@@ -3,23 +3,25 @@
     errors transfer color frame inspection catalog_facts catalog_table subject               values
       <- kernels                                                                             pixels
       <- ports registry config catalog meter handoff worker cuts engine_cache
-         motion keyframes parallel batches late lookahead holders srt nvidia                         core
+         motion keyframes parallel batches late lookahead holders srt nvidia agreement       core
       <- sources sinks runtimes networks stabilizers refiners foregrounds backgrounds
-         compositors arithmetics weights quantization obs device subjects                    rooms, of adapters
+         compositors arithmetics weights quantization obs device subjects students prompts   rooms, of adapters
       <- compositor parity int8 halving verdict loading inventory upkeep matter inspector
          report quality ledger tracking inference composing composing_device reporting pipeline
-         live scoring mosaic contestant own_model own_network trimap_file trimap_network     stages
-      <- assembly assembly_live assembly_device parts parts_device calibrating exporting
-         comparing                                                                           assembly
+         live scoring mosaic contestant own_model own_network trimap_file trimap_network
+         face_network sampling scenes schooling student tandem                               stages
+      <- assembly assembly_live assembly_device parts parts_device parts_student
+         parts_subject calibrating exporting comparing guided tuning                         assembly
       <- cli                                                                                 cli
 
 A module imports from the layers before its own. Values may import values and stages stages; core modules do not know
 each other, and a room knows no other room. What is done to every pixel is in kernels, and so is what compiles it.
-Stages work through ports, so they import no room, with two exceptions: loading a model (matter, loading, int8, halving,
-verdict, own_model, own_network, trimap_network) and saying what was built for it (inventory, upkeep) mean getting at
-its weights, and quantising them or, for fp16, exporting its network anew. The package's own
-`__init__` stands beside assembly. The command line goes through assembly and the core; of the rooms it knows the two
-that have commands of their own, weights (`streammatte models`) and obs. Only the command line prints.
+Stages work through ports, so they import no room, with three exceptions: loading a model (matter, loading, int8,
+halving, verdict, own_model, own_network, trimap_network, face_network) and saying what was built for it (inventory,
+upkeep) mean getting at its weights, and quantising them or, for fp16, exporting its network anew; teaching a student
+(sampling, schooling) means speaking to the room that does. The package's own `__init__` stands
+beside assembly. The command line goes through assembly and the core; of the rooms it knows the two that have commands
+of their own, weights (`streammatte models`) and obs. Only the command line prints.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ CORE = {
     "srt",
     "nvidia",
     "lookahead",
+    "agreement",
 }
 ROOMS = {
     "sources",
@@ -74,6 +77,8 @@ ROOMS = {
     "obs",
     "device",
     "subjects",
+    "students",
+    "prompts",
 }
 STAGES = {
     "compositor",
@@ -103,10 +108,17 @@ STAGES = {
     "own_network",
     "trimap_file",
     "trimap_network",
+    "face_network",
+    "sampling",
+    "scenes",
+    "schooling",
+    "student",
+    "tandem",
 }
 TOP = {
     *("assembly", "assembly_device", "assembly_live", "parts", "parts_device"),
-    *("calibrating", "exporting", "comparing", "", "cli", "__main__"),
+    *("calibrating", "exporting", "comparing", "tuning", "guided", "parts_student", "parts_subject"),
+    *("", "cli", "__main__"),
 }
 """\"\" is the package's own __init__; __main__ is the command line under another name."""
 ROOMS_OF_STAGES = {
@@ -120,27 +132,34 @@ ROOMS_OF_STAGES = {
     "own_model": {"weights"},
     "own_network": {"weights"},
     "trimap_network": {"weights"},
+    "face_network": {"weights"},
+    "sampling": {"students"},
+    "schooling": {"students"},
 }
 
 LIBRARIES = {  # every library, and the parts that may know it; None: any
     "numpy": None,
-    "cv2": ROOMS | {"kernels", "cuts", "motion", "matter", "parity", "inspector", "live", "mosaic", "trimap_file"},
+    "cv2": ROOMS
+    | {"kernels", "cuts", "motion", "matter", "parity", "inspector", "live", "mosaic", "trimap_file", "face_network"}
+    | {"agreement", "scenes", "student"},
     "numba": {"kernels"},
     "av": {"sources", "sinks", "arithmetics", "obs"},
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
     "PIL": {"arithmetics", "refiners"},
     "pymatting": {"refiners"},
-    "onnx": {"weights", "networks", "quantization", "int8"},
+    "onnx": {"weights", "networks", "quantization", "int8", "students"},
     "tflite": {"weights"},
-    "platformdirs": {"weights", "cli", "live", "ledger"},
+    "platformdirs": {"weights", "cli", "live", "ledger", "scenes"},
     "pyvirtualcam": {"sinks"},
     "obsws_python": {"obs"},
     "websocket": {"obs"},
     "torch": {
         "kernels",
         "networks",
+        "students",
         "exporting",
+        "prompts",
         "runtimes",
         "sources",
         "sinks",
@@ -156,6 +175,8 @@ LIBRARIES = {  # every library, and the parts that may know it; None: any
     "tensorrt": {"runtimes"},
     "tensorrt_rtx": {"runtimes"},
     "safetensors": {"networks"},
+    "transformers": {"prompts"},
+    "huggingface_hub": {"prompts"},
     "webcolors": {"parts"},
     "click": {"cli"},
     "rich": {"cli"},
@@ -176,16 +197,22 @@ def allowed(part: str) -> set[str]:
         return below | STAGES | ROOMS_OF_STAGES.get(part, set())
     everything = below | STAGES | {"assembly"}
     top = {
-        "parts": below | STAGES | ROOMS,
+        "parts": below | STAGES | ROOMS | {"parts_subject"},
+        "parts_subject": below | STAGES | ROOMS,
         "parts_device": below | STAGES | ROOMS | {"parts"},
-        "assembly_live": below | STAGES | ROOMS | {"parts"},
+        "parts_student": below | STAGES,
+        "assembly_live": below | STAGES | ROOMS | {"parts", "parts_student", "parts_subject"},
         "assembly_device": below | STAGES | ROOMS | {"parts", "parts_device"},
-        "assembly": everything | ROOMS | {"parts", "parts_device", "assembly_live", "assembly_device"},
+        "assembly": everything
+        | ROOMS
+        | {"parts", "parts_device", "parts_student", "parts_subject", "assembly_live", "assembly_device"},
         "calibrating": everything | ROOMS,
         "comparing": everything | ROOMS | {"parts"},
+        "guided": below | STAGES | ROOMS | {"parts"},
+        "tuning": everything | ROOMS | {"parts", "guided"},
         "exporting": below | ROOMS,
         "": everything,
-        "cli": everything | {"calibrating", "exporting", "comparing", "", "weights", "obs"},
+        "cli": everything | {"calibrating", "exporting", "comparing", "tuning", "", "weights", "obs"},
         "__main__": {"cli"},
     }
     return top[part]

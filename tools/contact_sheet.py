@@ -4,7 +4,7 @@
 
 A NAME is FOLDER/public/NAME/{source.mp4, alpha.mkv, meta.json}; a FILE has no truth. Each clip has three strips: the
 composite over green, alpha, and the composite where alpha is softest. The run goes through the command line, from the
-clip's start to the moment shown. rembg's recipe is composited as rembg does, with the source's own colour; the truth
+clip's start to the moment shown. rembg's recipe is composited with the source's own colour (its `putalpha`); the truth
 with the foreground colour that streammatte estimates for it. A clip whose meta.json does not say "redistributable" is
 refused, unless --private; the licences to be named beside the picture are printed.
 """

@@ -21,7 +21,7 @@ class FixedGainArithmetic:
 
     def __init__(self, model: Model) -> None:
         self._input = model.input
-        self._sigmoid = model.output.activation == "sigmoid"
+        self._output = model.output
         self._mean = np.array(model.input.mean, np.float32)
         self._scale = 1 / np.array(model.input.std, np.float32)
 
@@ -46,4 +46,4 @@ class FixedGainArithmetic:
 
     def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The activation alone; NaN, which no healthy network gives, reads as 0."""
-        return np.asarray(np.clip(np.nan_to_num(host.probability(raw[0, 0], self._sigmoid), nan=0.0), 0.0, 1.0))
+        return np.asarray(np.clip(np.nan_to_num(host.opacity(raw, self._output), nan=0.0), 0.0, 1.0))

@@ -27,7 +27,7 @@ class DeviceFixedGainArithmetic:
 
     def __init__(self, model: Model, lane: Lane) -> None:
         self._input = model.input
-        self._sigmoid = model.output.activation == "sigmoid"
+        self._output = model.output
         self._shown = Captured(self._show, lane)
         self._read = Captured(self._reading, lane)
 
@@ -59,12 +59,18 @@ class DeviceFixedGainArithmetic:
         return normalised(upright, self._input.mean, self._input.std), rgb
 
     def pha(self, raw: Tensor) -> Tensor:
-        """The network's raw output (1, 1, h, w) as alpha (h, w) in [0, 1], upright; NaN reads as 0."""
+        """The network's raw output (1, planes, h, w) as alpha (h, w) in [0, 1], upright; NaN reads as 0."""
         return self._read(raw)[0]
 
     def _reading(self, raw: Tensor) -> tuple[Tensor, ...]:
-        probability = torch.sigmoid(raw[0, 0]) if self._sigmoid else raw[0, 0]
-        return (torch.nan_to_num(probability, nan=0.0).clamp(0.0, 1.0),)
+        return (torch.nan_to_num(self._opacity(raw), nan=0.0).clamp(0.0, 1.0),)
+
+    def _opacity(self, raw: Tensor) -> Tensor:
+        kept, classes = self._output.subject, self._output.classes
+        if not classes:
+            return torch.sigmoid(raw[0, 0]) if self._output.activation == "sigmoid" else raw[0, 0]
+        shares = torch.softmax(raw[0], dim=0)
+        return shares[classes.index(kept)] if kept else shares[1:].sum(dim=0)
 
 
 def _frame(target: PixelFormat, color: ColorSpec) -> Frame:

@@ -25,7 +25,7 @@ class RembgArithmetic:
 
     def __init__(self, model: Model) -> None:
         self._input = model.input
-        self._sigmoid = model.output.activation == "sigmoid"
+        self._output = model.output
 
     def batch(self, frame: Frame) -> tuple[npt.NDArray[np.float32], FloatImage]:
         """`normalize(img, mean, std, size)`: float64 until the last step, as there."""
@@ -38,8 +38,14 @@ class RembgArithmetic:
         return batch, small.astype(np.float32) / np.float32(255)
 
     def pha(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """`(pred - min) / (max - min)`, of logits after a sigmoid; a constant, where rembg divides by zero, gives 0."""
-        pred = host.probability(raw[0, 0], self._sigmoid)
+        """`(pred - min) / (max - min)`, of logits after a sigmoid; a constant, where rembg divides by zero, gives 0.
+
+        Of classes, 1 where the most likely is one to be kept.
+        """
+        if self._output.classes:
+            likeliest, kept = raw[0].argmax(axis=0), self._output.subject
+            return np.asarray(likeliest == self._output.classes.index(kept) if kept else likeliest > 0, np.float32)
+        pred = host.opacity(raw, self._output)
         low, high = pred.min(), pred.max()
         if not high > low:
             return np.zeros_like(pred)

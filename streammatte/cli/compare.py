@@ -24,7 +24,7 @@ _INTERRUPTED = 130
 _NOT_HERE = frozenset(
     (
         *("model", "matte", "report", "to", "listen", "size", "fps", "mirror", "card"),
-        *("governor", "target_latency_s", "target_fps", "control", "batch"),
+        *("governor", "target_latency_s", "target_fps", "control", "batch", "student", "seed"),
     )
 )
 """Of one model, of live video, or of several frames at once."""

@@ -14,7 +14,6 @@ from rich.table import Table
 from streammatte.assembly import streams_for
 from streammatte.calibrating import calibrate
 from streammatte.catalog import Model
-from streammatte.catalog import model as model_in_catalog
 from streammatte.cli.export import export_network
 from streammatte.cli.options import check_allowed
 from streammatte.cli.screen import frame_progress, preparing, say
@@ -190,10 +189,12 @@ def _write_network(model: Model, weights: Weights, path: Path, force: bool) -> N
 def verify_engines(ctx: click.Context, name: str | None) -> None:
     """Compare what is built with f32 again, on the pictures that ship with streammatte; exits with 1 if any is off.
 
+    MODEL may be the path of a file of your own; without one, all of the catalogue's are compared.
+
     Engines of libraries and devices that are not here are passed by, and so is plain f32, which is what the others are
     compared with.
     """
-    said = [_verified(*each) for each in engines_to_verify(None if name is None else model_in_catalog(name))]
+    said = [_verified(*each) for each in engines_to_verify(None if name is None else model_named(name))]
     for _, words in said:
         say(words)
     if not said:
@@ -227,9 +228,12 @@ def clean_engines(quiet: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="Remove those of all models.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing unless something is wrong.")
 def remove_engines(name: str | None, everything: bool, quiet: bool) -> None:
-    """Remove the engines of MODEL and its own calibration; runs build what they need anew."""
+    """Remove the engines of MODEL (a name, or the path of a file of your own) and its own calibration.
+
+    Runs build what they need anew.
+    """
     if (name is None) == (not everything):
         raise ConfigError("engines remove", "give a model or --all")
-    gone = remove_all() if name is None else remove(model_in_catalog(name))
+    gone = remove_all() if name is None else remove(model_named(name))
     shipped = "; int8 goes by the shipped calibration again" if any(e.kind == "calibration" for e in gone) else ""
     say(f"removed {len(gone)} files, {_size(sum(each.size_bytes for each in gone))}{shipped}", quiet)

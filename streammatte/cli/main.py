@@ -20,6 +20,8 @@ from streammatte.cli.models import models
 from streammatte.cli.obs import obs
 from streammatte.cli.probe import probe
 from streammatte.cli.run import run
+from streammatte.cli.scenes import scenes
+from streammatte.cli.tune import tune
 from streammatte.errors import StreammatteError
 
 __all__ = ["cli", "main"]
@@ -45,7 +47,7 @@ def cli() -> None:
     """Real-time video matting: `streammatte INPUT [options]` runs; `streammatte run --help` lists the options."""
 
 
-for _command in (run, compare, demo, devices, ctl, obs, models, engines, probe, doctor, completion):
+for _command in (run, compare, demo, tune, scenes, devices, ctl, obs, models, engines, probe, doctor, completion):
     cli.add_command(_command)
 
 

@@ -198,6 +198,10 @@ def _explained(model: Model) -> Iterable[tuple[str, str]]:
     yield "input", f"{network.width}x{network.height}, (x / 255 - {list(network.mean)}) / {list(network.std)}"
     classes = f": {', '.join(model.output.classes)}" if model.output.classes else ""
     yield "output", f"number {model.output.index}, activation {model.output.activation}{classes}"
+    if model.output.classes:
+        first, *others = model.output.classes
+        names = ", ".join(f"{model.name}:{each}" for each in others)
+        yield "keeps", model.output.subject or f"all that is not {first}; one of them as {names}"
     if model.state is not None:
         ways = zip(model.state.outputs, model.state.inputs, strict=True)
         yield "state", ", ".join(f"{given} to {taken}" for given, taken in ways)
@@ -206,10 +210,12 @@ def _explained(model: Model) -> Iterable[tuple[str, str]]:
     for each in _with_parts([model]):
         prefix = "" if each is model else f"{each.name.removeprefix(f'{model.name}-')}: "
         size = "size not known" if each.size_bytes is None else _mib(each.size_bytes)
-        yield "file", f"{prefix}{_form(each)}, {size}, {checksum_words(each)}"
+        hub = each.format == "transformers"
+        yield "file", f"{prefix}{_form(each)}" if hub else f"{prefix}{_form(each)}, {size}, {checksum_words(each)}"
         for source in each.sources:
             yield "from", f"{prefix}{source}{' (after its licence is accepted there)' if source.gated else ''}"
-        yield "at", f"{prefix}{onnx_path(each)}, {'cached' if locate(each) else 'not cached'}"
+        if not hub:
+            yield "at", f"{prefix}{onnx_path(each)}, {'cached' if locate(each) else 'not cached'}"
 
 
 def _accepted_words(model: Model) -> str:
@@ -222,7 +228,11 @@ def _accepted_words(model: Model) -> str:
 def _form(model: Model) -> str:
     if model.format == "torch":
         return f"torch ({model.architecture}, patches in {model.patches}), converted to ONNX when pulled"
-    return {"onnx": "ONNX", "tflite": "tflite, converted to ONNX when pulled"}[model.format]
+    return {
+        "onnx": "ONNX",
+        "tflite": "tflite, converted to ONNX when pulled",
+        "transformers": "a folder of transformers, fetched and kept by the hub's own client when it is used",
+    }[model.format]
 
 
 def _facts(model: Model) -> dict[str, Any]:

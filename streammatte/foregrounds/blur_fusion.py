@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streammatte.foregrounds.means import LocalMean, Map, box_mean, reduced, small_size, surely
-from streammatte.frame import Frame, PixelFormat, Plane
+from streammatte.frame import Frame, Matte, PixelFormat, Plane
 from streammatte.kernels.boxes import subject_box
 from streammatte.kernels.restoring import restore
 
@@ -36,7 +36,7 @@ _MARGIN_PX = 16
 class BlurFusionForeground:
     """Takes the old background's colour out of soft edges; opaque pixels keep the source's bits."""
 
-    def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
+    def estimate(self, frame: Frame, alphas: tuple[Plane, ...], matte: Matte | None = None) -> tuple[Plane, ...]:
         """Planes of F. Where alpha is 0, F is the subject's colour carried outwards, never the old background's."""
         target = frame.format
         box = subject_box(alphas[0], _MARGIN_PX)

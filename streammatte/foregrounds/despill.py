@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streammatte.foregrounds.means import LocalMean, Map, box_mean, reduced, small_size, surely
-from streammatte.frame import Frame, PixelFormat, Plane
+from streammatte.frame import Frame, Matte, PixelFormat, Plane
 from streammatte.kernels.blocks import Blocks
 from streammatte.kernels.boxes import Box, subject_box
 from streammatte.ports import Foreground
@@ -38,9 +38,9 @@ class DespillForeground:
     def __init__(self, foreground: Foreground, strength: float) -> None:
         self._foreground, self._strength = foreground, strength
 
-    def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
+    def estimate(self, frame: Frame, alphas: tuple[Plane, ...], matte: Matte | None = None) -> tuple[Plane, ...]:
         """Planes of F."""
-        fgr = self._foreground.estimate(frame, alphas)
+        fgr = self._foreground.estimate(frame, alphas, matte)
         box = subject_box(alphas[0], round(frame.height * _AROUND))
         if box is None or frame.format.model == "gray":
             return fgr

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from streammatte.foregrounds import blur_fusion, despill
 from streammatte.foregrounds.means import small_size
-from streammatte.frame import Frame, PixelFormat, Plane
+from streammatte.frame import Frame, Matte, PixelFormat, Plane
 from streammatte.kernels.boxes import Box
 from streammatte.kernels.torch.graphs import Captured
 from streammatte.kernels.torch.lane import Lane
@@ -37,7 +37,7 @@ class DeviceBlurFusionForeground:
     def __init__(self, lane: Lane) -> None:
         self._lane, self._fused = lane, Captured(_fused, lane)
 
-    def estimate(self, frame: Frame, alphas: _Planes) -> _Planes:
+    def estimate(self, frame: Frame, alphas: _Planes, matte: Matte | None = None) -> _Planes:
         """Planes of F."""
         with self._lane:
             return cast(_Planes, self._fused(*planes_of(frame), *alphas, target=frame.format))
@@ -97,7 +97,7 @@ class DeviceDespillForeground:
         self._foreground, self._strength, self._lane = foreground, strength, lane
         self._despilled = Captured(_despilled, lane)
 
-    def estimate(self, frame: Frame, alphas: _Planes) -> _Planes:
+    def estimate(self, frame: Frame, alphas: _Planes, matte: Matte | None = None) -> _Planes:
         """Planes of F."""
         fgr = self._foreground.estimate(frame, alphas)
         if frame.format.model == "gray":

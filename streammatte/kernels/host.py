@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streammatte.catalog_facts import OutputSpec
 from streammatte.color import (
     ChromaLocation,
     ColorSpec,
@@ -29,6 +30,7 @@ __all__ = [
     "chroma_alpha",
     "frame_rgb",
     "lift_box",
+    "opacity",
     "planes_from_rgb",
     "probability",
     "resize",
@@ -184,3 +186,12 @@ _LARGEST = np.float32(88)  # exp of more is no float32
 def probability(raw: npt.NDArray[np.float32], logits: bool) -> npt.NDArray[np.float32]:
     """What a network says, of any shape, as a probability: its sigmoid where it gives logits, itself otherwise."""
     return np.asarray(1 / (1 + np.exp(np.minimum(-raw, _LARGEST))), np.float32) if logits else raw
+
+
+def opacity(raw: npt.NDArray[np.float32], output: OutputSpec) -> FloatImage:
+    """A matting network's output (1, planes, h, w) as the probability (h, w) that what is to be kept is there."""
+    if output.activation != "softmax":
+        return probability(raw[0, 0], output.activation == "sigmoid")
+    shares = np.exp(raw[0] - raw[0].max(axis=0))
+    kept = shares[output.classes.index(output.subject)] if output.subject else shares[1:].sum(axis=0)
+    return np.asarray(kept / shares.sum(axis=0), np.float32)

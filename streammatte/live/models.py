@@ -45,9 +45,9 @@ class Models:
                 self._models[name] = self._open(name)
             self.current = name
 
-    def look(self, frame: Frame) -> Look:
-        """The frame prepared for the model in use."""
-        name = self.current
+    def look(self, frame: Frame, name: str = "") -> Look:
+        """The frame prepared for the model in use, or for `name`, which was in use before."""
+        name = name or self.current
         look = self._models[name].look(frame)
         src = look.matte.src
         if self._size is None:

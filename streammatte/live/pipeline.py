@@ -19,7 +19,7 @@ from streammatte.live.control import Controls
 from streammatte.live.guard import LATE, Guard, Incidents
 from streammatte.live.presenter import Outcome, Presenter, Recorder, Screen
 from streammatte.live.steering import Steering
-from streammatte.meter import GovernorStep, LiveReport, Meter, RunReport
+from streammatte.meter import GovernorStep, LiveReport, Meter, RunReport, StudentReport
 from streammatte.pipeline import Progress
 from streammatte.ports import Background, LiveSink, Sink, SinkKind, Source
 from streammatte.reporting import Counts, RunFacts, run_report
@@ -60,6 +60,10 @@ class LivePipeline:
         """Of the run, once it is over, also where it ended with an error."""
         self.controls: Controls | None = None
         """What changes the run from outside; whoever assembles the run sets it."""
+        self.at_end: list[Callable[[], None]] = []
+        """Called once no frame is under way any more."""
+        self.student: Callable[[], StudentReport | None] = lambda: None
+        """What a student did in this run; whoever assembles it sets both."""
         self._steering: Steering | None = None
         self._steps: tuple[GovernorStep, ...] = ()
         self._inspector, self._inspected = inspector, False
@@ -179,6 +183,8 @@ class LivePipeline:
         if workers[0].ended.wait(_BLOCKED_S):
             self.source.close()
         self.steer(None)
+        for action in self.at_end:
+            action()
         for background in (self.stages.background, self._card.background):
             if background is not None:
                 background.close()
@@ -310,6 +316,7 @@ class LivePipeline:
             video_s=self._span_s[1] - self._span_s[0],
             wall_s=wall_s,
             live=live,
+            student=self.student(),
             notes=(*notes, *(str(failure) for failure in self._failures)),
         )
 

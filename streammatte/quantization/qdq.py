@@ -28,11 +28,14 @@ _HEAVY_BYTES = 1024
 def at_opset_13(network: Any) -> Any:
     """The same network (an onnx.ModelProto) in opset 13 or later, the first with scales per channel.
 
-    What is given may be emptied. The converter copies a network several times; U2-Net's weights would take 1.4 GB in
-    passing. They go round it, as inputs whose values come back when it is done.
+    Nodes that an exporter has given no name get one, by their number: calibrations go by names. What is given may be
+    emptied. The converter copies a network several times; U2-Net's weights would take 1.4 GB in passing. They go round
+    it, as inputs whose values come back when it is done.
     """
     from onnx import helper, version_converter
 
+    for number, node in enumerate(network.graph.node):
+        node.name = node.name or f"{node.op_type} number {number}"
     if network.opset_import[0].version >= 13:
         return network
     graph = network.graph
@@ -111,17 +114,21 @@ class _Builder:
     def round_weights(self, node: Any, correction: npt.NDArray[np.float32] | None) -> None:
         """Store a convolution's weights as int8, and correct its bias."""
         name = node.input[1]
-        rounded, scale = rounded_weights(self._onnx.numpy_helper.to_array(self._constants[name]))
-        stored = self._constant(f"{name}.q", rounded)
-        scales = self._constant(f"{name}.scale", scale)
-        zeros = self._constant(f"{name}.zero", np.zeros(scale.shape, np.int8))
-        make = self._onnx.helper.make_node
-        inputs = [stored, scales, zeros]
-        self._added[node.name] = [make("DequantizeLinear", inputs, [f"{name}.rounded"], name=f"{name}.DQ", axis=0)]
+        if f"{name}.q" not in self._constants:
+            self._added[node.name] = [self._stored(name)]
         node.input[1] = f"{name}.rounded"
         if correction is not None:
             bias = self._onnx.numpy_helper.to_array(self._constants[node.input[2]])
             node.input[2] = self._constant(f"{node.name}.bias", bias + correction)
+
+    def _stored(self, name: str) -> Any:
+        """What gives back the weights of that name, once for all that share them."""
+        rounded, scale = rounded_weights(self._onnx.numpy_helper.to_array(self._constants[name]))
+        stored = self._constant(f"{name}.q", rounded)
+        scales = self._constant(f"{name}.scale", scale)
+        zeros = self._constant(f"{name}.zero", np.zeros(scale.shape, np.int8))
+        make, inputs = self._onnx.helper.make_node, [stored, scales, zeros]
+        return make("DequantizeLinear", inputs, [f"{name}.rounded"], name=f"{name}.DQ", axis=0)
 
     def _constant(self, name: str, value: npt.ArrayLike) -> str:
         self._constants[name] = self._onnx.numpy_helper.from_array(np.asarray(value), name)

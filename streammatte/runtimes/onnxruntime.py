@@ -96,8 +96,10 @@ class OnnxRuntime:
         known = [each.name for each in loaded.get_outputs()]
         check_outputs(known, state)
 
+        wanted = [known[output], *([] if state.fgr is None else [known[state.fgr]]), *state.outputs]
+
         def compute(given: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
-            found: list[npt.NDArray[np.float32]] = loaded.run([known[output], *state.outputs], given)
+            found: list[npt.NDArray[np.float32]] = loaded.run(wanted, given)
             return found
 
         inputs = {each.name: [_side(side) for side in each.shape] for each in loaded.get_inputs()}

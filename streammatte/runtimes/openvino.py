@@ -76,15 +76,18 @@ class OpenVinoRuntime:
     ) -> RecurrentSession:
         """See port `RecurrentRuntime`."""
         key = {"onnx_sha256": sha256, "output": str(output), "state": " ".join(state.outputs)}
+        key |= {} if state.fgr is None else {"fgr": str(state.fgr)}
         compiled, info = self._compiled(
             lambda: _cut_down(_core(), onnx, output, state), key, precision, cache, streams=1
         )
         request = compiled.create_infer_request()
-        handed_on = [compiled.output(name) for name in state.outputs]
+        # Its outputs are those that the network was cut down to, in that order; one may serve twice.
+        fgr = [] if state.fgr is None else [compiled.output(0 if state.fgr == output else 1)]
+        wanted = [compiled.output(0), *fgr, *(compiled.output(name) for name in state.outputs)]
 
         def compute(given: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
             request.infer(given, share_inputs=True)
-            return [np.array(request.get_tensor(each).data, np.float32) for each in (compiled.output(0), *handed_on)]
+            return [np.array(request.get_tensor(each).data, np.float32) for each in wanted]
 
         inputs = {each.any_name: [_side(side) for side in each.partial_shape] for each in compiled.inputs}
         return CarryingSession(compute, inputs, state, info)
@@ -198,7 +201,8 @@ def _cut_down(core: openvino.Core, onnx: Path, output: int, state: StateSpec | N
     if state is not None:
         known = {name: number for number, each in enumerate(model.outputs) for name in each.get_names()}
         check_outputs(known, state)
-        used += [known[name] for name in state.outputs if known[name] != output]
+        further = [*([] if state.fgr is None else [state.fgr]), *(known[name] for name in state.outputs)]
+        used = list(dict.fromkeys([*used, *further]))
     cut = openvino.Model([model.outputs[number].get_node() for number in used], model.get_parameters(), onnx.stem)
     shape = cut.input(0).partial_shape
     if len(cut.inputs) == 1 and shape[0].is_dynamic and not any(side.is_dynamic for side in list(shape)[1:]):

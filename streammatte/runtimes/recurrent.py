@@ -20,8 +20,8 @@ _Array: TypeAlias = npt.NDArray[np.float32]
 _Sides: TypeAlias = Sequence[int | None]
 
 Compute: TypeAlias = Callable[[dict[str, _Array]], Sequence[_Array]]
-"""From the network's inputs, by name, to its output and the state's outputs, in the order of `StateSpec.outputs`; what
-is given is not written to by later calls."""
+"""From the network's inputs, by name, to its output, the subject's colour where `StateSpec.fgr` is set, and the state's
+outputs, in the order of `StateSpec.outputs`; what is given is not written to by later calls."""
 
 
 class CarryingSession:
@@ -33,6 +33,8 @@ class CarryingSession:
 
     def __init__(self, compute: Compute, inputs: Mapping[str, _Sides], state: StateSpec, info: SessionInfo) -> None:
         self.info = info
+        self.fgr: _Array | None = None
+        self._gives_fgr = state.fgr is not None
         self._compute, self._outputs_to = compute, state.inputs
         self._picture = _picture(inputs, state)
         self._fixed = {state.ratio_input: np.array([state.ratio], np.float32)} if state.ratio_input else {}
@@ -42,12 +44,14 @@ class CarryingSession:
     def run(self, batch: _Array) -> _Array:
         """See port `Session`."""
         found, *handed_on = self._compute({self._picture: batch, **self._fixed, **self._held})
+        if self._gives_fgr:
+            self.fgr = np.array(handed_on.pop(0), np.float32)
         self._held = dict(zip(self._outputs_to, handed_on, strict=True))
         return np.array(found, np.float32)  # which may be handed on too
 
     def reset(self) -> None:
         """See port `RecurrentSession`."""
-        self._held = self._first
+        self._held, self.fgr = self._first, None
 
     def close(self) -> None:
         """Nothing is held beyond memory."""

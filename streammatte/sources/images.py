@@ -39,7 +39,8 @@ class ImageSource(ReadOnce):
         self._notes: list[str] = []
         self._paths = self._wanted(find_pictures(spec), options)
         self._first: av.VideoFrame | None
-        self._first, codec = decode_picture(self._paths[0])
+        self._libjpeg = options.libjpeg
+        self._first, codec = decode_picture(self._paths[0], libjpeg=self._libjpeg)
         self.info = self._describe(self._first, codec)
 
     @property
@@ -55,7 +56,7 @@ class ImageSource(ReadOnce):
         for seq, path in enumerate(self._paths):
             if self._closed:
                 return
-            decoded, self._first = self._first or decode_picture(path)[0], None
+            decoded, self._first = self._first or decode_picture(path, libjpeg=self._libjpeg)[0], None
             frame = self._frame(decoded, unpack(decoded), seq)
             self._check_same(frame, path)
             yield frame

@@ -57,6 +57,8 @@ class SourceOptions:
     """Frames a second wanted of a camera or screen; None: 30."""
     salvage: bool = False
     """Take what decodes of a cut or damaged input, instead of raising SourceError."""
+    libjpeg: bool = False
+    """Decode JPEG pictures to upright RGB by libjpeg, as Pillow does; FFmpeg keeps their YCbCr and rounds otherwise."""
     decoder: Decoder | None = None
     """What decodes files where it can, so that their frames are on a device; None: the CPU decodes everything."""
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
+import numpy as np
 
 from streammatte.errors import SourceError
 from streammatte.sources.opening import LENIENT, reason
@@ -30,8 +32,8 @@ def codec_of(payload: bytes) -> str | None:
     return next((codec for magic, codec in _MAGIC if payload.startswith(magic)), None)
 
 
-def decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
-    """The picture in `path` and its codec's name. Raises SourceError naming the file."""
+def decode_picture(path: Path, *, libjpeg: bool = False) -> tuple[av.VideoFrame, str]:
+    """The picture in `path`, as `SourceOptions.libjpeg` has it, and its codec's name. Raises SourceError naming it."""
     try:
         payload = path.read_bytes()
     except OSError as error:
@@ -40,10 +42,19 @@ def decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
         raise SourceError(f"{path}: the file is empty")
     codec = codec_of(payload)
     try:
-        return _through_demuxer(path) if codec is None else (_decoded(payload, codec), codec)
+        if codec is None:
+            return _through_demuxer(path)
+        decoded = _decoded(payload, codec)
     except (av.FFmpegError, IndexError, StopIteration) as error:
         why = reason(error) if isinstance(error, av.FFmpegError) else "no picture in it"
         raise SourceError(f"{path}: not a whole picture FFmpeg can read ({why}); replace it") from error
+    if libjpeg and codec == "mjpeg":
+        # OpenCV decodes by libjpeg and turns by EXIF; FFmpeg has seen to it that the file is whole.
+        bgr = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise SourceError(f"{path}: not a picture libjpeg can read; replace it")
+        decoded = av.VideoFrame.from_ndarray(np.asarray(bgr, np.uint8), format="bgr24")
+    return decoded, codec
 
 
 def _why_unread(error: OSError) -> str:

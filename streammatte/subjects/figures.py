@@ -17,6 +17,7 @@ import numpy.typing as npt
 from streammatte.kernels.figures import color_counts, hold, tally
 from streammatte.kernels.warping import warp
 from streammatte.subjects.following import Following
+from streammatte.subjects.outlining import owned
 from streammatte.subjects.scene import KNOWN, MOST, Figure, Scene, There
 from streammatte.subjects.sharing import divided
 
@@ -57,6 +58,30 @@ class Figures:
     def place_px(self, number: int) -> tuple[float, float]:
         """Where the middle of its alpha is, or was last: x, y."""
         return self._all[number].place
+
+    def outline(self, region: _Map, scene: Scene) -> frozenset[int]:
+        """Start anew with who is in `region` (h, w) in [0, 1]: their numbers; who is beside them is somebody else.
+
+        Where there is too little in it all stays as it was, and nobody is found.
+        """
+        found = owned(region, scene)
+        if found:
+            self._all, self._held = {}, np.zeros((*scene.pha.shape, MOST), np.uint8)
+        chosen = set()
+        for own, others in found:
+            if len(self._all) < MOST:
+                chosen.add(self._add(own, scene))
+            if len(self._all) < MOST and others.sum() >= scene.least:
+                self._add(others, scene)
+        return frozenset(chosen)
+
+    def _add(self, own: _Map, scene: Scene) -> int:
+        """A figure whose alpha is `own` (h, w): its number."""
+        number = len(self._all)
+        figure = self._all[number] = Figure(scene.time_s)
+        figure.renew(float(own.sum()), color_counts((own > 0).astype(np.int32), 2, own, scene.src)[1])
+        self._held[..., number] = np.rint(255 * np.minimum(1, 2 * own))
+        return number
 
     def step(self, scene: Scene, kept: Set[int], wished: Sequence[int]) -> Division:
         """The next frame's division.

@@ -16,7 +16,7 @@ from streammatte.subjects.dividing import Parts, parts_of
 from streammatte.subjects.figures import Division, Figures
 from streammatte.subjects.scene import Scene
 
-__all__ = ["GeometrySelector"]
+__all__ = ["GeometrySelector", "stored"]
 
 _Map: TypeAlias = npt.NDArray[np.float32]
 _Coded: TypeAlias = npt.NDArray[np.uint8]
@@ -39,6 +39,7 @@ class GeometrySelector:
     """
 
     def __init__(self, wish: Subject) -> None:
+        self.notes: list[str] = []
         self._wish = wish
         self._figures = Figures()
         self._chosen: frozenset[int] = frozenset()
@@ -56,10 +57,7 @@ class GeometrySelector:
         if not matte.seen:
             return matte
         scene = _scene(matte, size)
-        wished = [] if self._waits(matte.time_s) else self._wished(scene, frame)
-        division = self._figures.step(scene, self._chosen, wished)
-        if wished:
-            self._chosen, self._since_s = _in(wished, division), matte.time_s
+        division = self._divided(scene, matte, frame)
         if self._is_there():
             self._last_s = matte.time_s
         share = _share(division, scene, sorted(self._chosen))
@@ -67,6 +65,17 @@ class GeometrySelector:
             return matte
         large = cv2.resize(share, matte.pha.shape[::-1], interpolation=cv2.INTER_LINEAR)
         return replace(matte, pha=np.asarray(matte.pha * cv2.LUT(large, _DECODED), np.float32))
+
+    def _divided(self, scene: Scene, matte: Matte, frame: Frame) -> Division:
+        """What belongs to whom in this frame; `scene` is that of `matte`."""
+        return self._followed(scene, [] if self._waits(scene.time_s) else self._wished(scene, frame))
+
+    def _followed(self, scene: Scene, wished: list[int]) -> Division:
+        """The next frame's division; who is in the parts `wished`, if any are, is the subject from now on."""
+        division = self._figures.step(scene, self._chosen, wished)
+        if wished:
+            self._chosen, self._since_s = _in(wished, division), scene.time_s
+        return division
 
     def _begin(self, size: tuple[int, int]) -> None:
         if self._chosen and self._wish.kind != "largest":
@@ -81,8 +90,10 @@ class GeometrySelector:
     def _waits(self, now_s: float) -> bool:
         """Whether the subject is there, or will come back."""
         firm = self._last_s - self._since_s >= _FIRM_S
-        patient = self._wish.kind != "largest" or now_s - self._last_s < _PATIENCE_S
-        return bool(self._chosen) and (self._is_there() or (firm and patient))
+        return bool(self._chosen) and (self._is_there() or (firm and self._is_patient(now_s)))
+
+    def _is_patient(self, now_s: float) -> bool:
+        return self._wish.kind != "largest" or now_s - self._last_s < _PATIENCE_S
 
     def _wished(self, scene: Scene, frame: Frame) -> list[int]:
         """The parts that are wanted, of those that are large enough."""
@@ -96,7 +107,7 @@ class GeometrySelector:
             return [int(masses.argmax())]
         places = self._sought
         if not places:
-            shares = _stored(self._wish.shares(*_upright(frame)), frame.rotation)
+            shares = stored(self._wish.shares(*_upright(frame)), frame.rotation)
             if self._wish.kind == "box":
                 return _inside(shares, parts, pha, masses)
             places = [(shares[0], shares[1])]
@@ -142,8 +153,11 @@ def _upright(frame: Frame) -> tuple[int, int]:
     return (frame.width, frame.height) if frame.rotation % 180 == 0 else (frame.height, frame.width)
 
 
-def _stored(shares: tuple[float, ...], rotation: int) -> tuple[float, ...]:
-    """A point or a box of the upright picture in the stored one, both in parts of their sides."""
+def stored(shares: tuple[float, ...], rotation: int) -> tuple[float, ...]:
+    """A point or a box of the upright picture in the stored one, both in parts of their sides.
+
+    With 360 - `rotation` it is the other way round.
+    """
     x, y = shares[:2]
     wide, high = shares[2:] or (0.0, 0.0)
     for _ in range(rotation // 90):

@@ -32,7 +32,15 @@ def converter(model: Model) -> str:
 
 
 def check_convertible(model: Model) -> None:
-    """Raises ModelError where what converts the model is not installed: before much is downloaded for nothing."""
+    """Raises ModelError where the model is not converted here, or what converts it is not installed.
+
+    That is before much is downloaded for nothing.
+    """
+    if model.format == "transformers":
+        raise ModelError(
+            f"{model.name}: is fetched by the hub's own client when --prompt-model {model.name} is used; or give it a "
+            "folder that transformers has saved: --prompt-model FOLDER"
+        )
     missing = [name for name in _LIBRARIES if find_spec(name) is None] if model.format == "torch" else []
     if missing:
         raise ModelError(

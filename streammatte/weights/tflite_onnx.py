@@ -1,7 +1,7 @@
-"""Converts a small tflite segmentation network to ONNX.
+"""Converts a small tflite network to ONNX: one that segments, or one that finds things.
 
 OpenVINO's own tflite reader refuses MediaPipe's custom operator Convolution2DTransposeBias. The networks
-have eleven kinds of operator, so they are written anew: pictures turn from (1, h, w, c) to (1, c, h, w),
+have few kinds of operator, so they are written anew: pictures turn from (1, h, w, c) to (1, c, h, w),
 TensorFlow's SAME padding becomes explicit pads, float16 constants become float32. What is not known is
 refused, never guessed.
 """
@@ -38,7 +38,8 @@ _Floats = npt.NDArray[np.float32]
 def convert(content: bytes, name: str) -> bytes:
     """The ONNX bytes of the tflite network `content`; the same bytes for the same content.
 
-    Input `src` (1, 3, h, w) float32 RGB in 0..1, output `pha` (1, 1, h, w) float32, as the network gives it.
+    Input `src` (1, 3, h, w) float32 RGB as the network takes it, output `pha` (1, 1, h, w) float32 as it gives it. What
+    finds things gives several tables, (1, n, c): they come as one, `found` (1, 1, n, all c), in the file's order.
     Raises ModelError where the network holds what is not known here.
     """
     import onnx
@@ -62,19 +63,25 @@ class _Writer:
         self._nodes: list[Any] = []
         self._initializers: list[Any] = []
         self._constants: dict[int, _Floats] = {}
-        self._names = {network.input: "src", network.output: "pha"}
+        self._names = {network.input: "src"}
+        if len(network.outputs) == 1:
+            self._names[network.outputs[0]] = "pha"
         self._known: dict[str, Callable[[Operator], None]] = {
             "ADD": lambda op: self._binary("Add", op),
             "AVERAGE_POOL_2D": self._average_pool,
+            "CONCATENATION": self._concatenation,
             "CONV_2D": self._conv,
             "Convolution2DTransposeBias": self._conv_transpose,
             "DEPTHWISE_CONV_2D": self._depthwise,
             "DEQUANTIZE": self._dequantize,
             "HARD_SWISH": lambda op: self._unary("HardSwish", op),
             "LOGISTIC": lambda op: self._unary("Sigmoid", op),
+            "MAX_POOL_2D": self._max_pool,
             "MEAN": self._mean,
             "MUL": lambda op: self._binary("Mul", op),
+            "PAD": self._pad,
             "RELU": lambda op: self._unary("Relu", op),
+            "RESHAPE": self._reshape,
             "RESIZE_BILINEAR": self._resize,
         }
 
@@ -85,8 +92,9 @@ class _Writer:
                 raise ModelError(f"unsupported tflite operator {op.kind}; known are {', '.join(self._known)}")
             self._known[op.kind](op)
         helper, checker = self._onnx.helper, self._onnx.checker
-        ends = [self._value(self._network.input, 3), self._value(self._network.output, 1)]
-        graph = helper.make_graph(self._nodes, name, ends[:1], ends[1:], self._initializers)
+        outputs = self._network.outputs
+        found = self._value(outputs[0], 1) if len(outputs) == 1 else self._table(outputs)
+        graph = helper.make_graph(self._nodes, name, [self._value(self._network.input, 3)], [found], self._initializers)
         opsets = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, producer_name="streammatte", opset_imports=opsets, ir_version=_IR_VERSION)
         checker.check_model(model, full_check=True)
@@ -98,6 +106,18 @@ class _Writer:
             raise ModelError(f"expected {channels} channels of {self._name(tensor)}, got {c}")
         kind = self._onnx.TensorProto.FLOAT
         return self._onnx.helper.make_tensor_value_info(self._name(tensor), kind, [1, c, h, w])
+
+    def _table(self, tensors: tuple[int, ...]) -> Any:
+        """The tables (1, n, c) as one, (1, 1, n, all c)."""
+        shapes = [self._network.shape(tensor) for tensor in tensors]
+        if {(len(shape), shape[:2]) for shape in shapes} != {(3, (1, shapes[0][1]))}:
+            raise ModelError(f"expected tables (1, n, c) of one length as outputs of the tflite, got {shapes}")
+        make, columns = self._onnx.helper.make_node, sum(shape[2] for shape in shapes)
+        axes = self._initializer("found.axes", np.array([1], np.int64))
+        self._nodes.append(make("Concat", [self._name(tensor) for tensor in tensors], ["beside"], axis=2))
+        self._nodes.append(make("Unsqueeze", ["beside", axes], ["found"]))
+        kind = self._onnx.TensorProto.FLOAT
+        return self._onnx.helper.make_tensor_value_info("found", kind, [1, 1, shapes[0][1], columns])
 
     def _name(self, tensor: int) -> str:
         return self._names.get(tensor, f"t{tensor}")
@@ -149,16 +169,20 @@ class _Writer:
         options = op.options
         if (options.DilationHFactor(), options.DilationWFactor()) != (1, 1):
             raise ModelError(f"unsupported dilation in tflite operator {op.kind}")
-        strides = [options.StrideH(), options.StrideW()]
-        _, h, w, _ = self._network.shape(op.inputs[0])
-        pads = [0, 0, 0, 0]
-        if options.Padding() == _SAME:
-            top, bottom = _same_pads(h, kernel.shape[2], strides[0])
-            left, right = _same_pads(w, kernel.shape[3], strides[1])
-            pads = [top, left, bottom, right]
         inputs = self._weighted(op, kernel)
         shape = list(kernel.shape[2:])
+        strides, pads = self._window(op, shape)
         self._node("Conv", op, inputs, kernel_shape=shape, strides=strides, pads=pads, group=group)
+
+    def _window(self, op: Operator, kernel: list[int]) -> tuple[list[int], list[int]]:
+        """Strides and pads, as ONNX has them, of an operator that moves a `kernel` (h, w) over a picture."""
+        strides = [op.options.StrideH(), op.options.StrideW()]
+        _, h, w, _ = self._network.shape(op.inputs[0])
+        if op.options.Padding() != _SAME:
+            return strides, [0, 0, 0, 0]
+        top, bottom = _same_pads(h, kernel[0], strides[0])
+        left, right = _same_pads(w, kernel[1], strides[1])
+        return strides, [top, left, bottom, right]
 
     def _weighted(self, op: Operator, kernel: _Floats) -> list[str]:
         """The names of the operator's picture, of `kernel` and of its bias."""
@@ -182,6 +206,39 @@ class _Writer:
         if op.options.Padding() != _VALID or window != self._network.shape(op.inputs[0])[1:3]:
             raise ModelError("unsupported window in tflite operator AVERAGE_POOL_2D: only whole pictures")
         self._unary("GlobalAveragePool", op)
+
+    def _max_pool(self, op: Operator) -> None:
+        self._plain(op)
+        shape = [op.options.FilterHeight(), op.options.FilterWidth()]
+        strides, pads = self._window(op, shape)
+        inputs = [self._name(op.inputs[0])]
+        self._node("MaxPool", op, inputs, kernel_shape=shape, strides=strides, pads=pads)
+
+    def _pad(self, op: Operator) -> None:
+        """With zeros; a picture's channels too."""
+        ends = self._constant(op.inputs[1]).astype(np.int64)
+        if ends.shape != (4, 2):
+            raise ModelError("unsupported tflite operator PAD: only of pictures")
+        pads = self._initializer(f"{self._name(op.output)}.pads", ends[[0, 3, 1, 2]].T.reshape(-1))
+        self._node("Pad", op, [self._name(op.inputs[0]), pads])
+
+    def _reshape(self, op: Operator) -> None:
+        """A picture becomes a table: its pixels in rows, each with as many entries as it has anchors."""
+        before, after = self._network.shape(op.inputs[0]), self._network.shape(op.output)
+        if (len(before), len(after)) != (4, 3):
+            raise ModelError(f"unsupported tflite operator RESHAPE from {before} to {after}: only pictures to tables")
+        name = self._name(op.output)
+        rows = f"{name}.rows"
+        self._nodes.append(
+            self._onnx.helper.make_node("Transpose", [self._name(op.inputs[0])], [rows], perm=[0, 2, 3, 1])
+        )
+        self._node("Reshape", op, [rows, self._initializer(f"{name}.shape", np.array(after, np.int64))])
+
+    def _concatenation(self, op: Operator) -> None:
+        self._plain(op)
+        if op.options.Axis() != 1 or len(self._network.shape(op.output)) != 3:
+            raise ModelError("unsupported tflite operator CONCATENATION: only of tables, one below the other")
+        self._node("Concat", op, [self._name(tensor) for tensor in op.inputs], axis=1)
 
     def _mean(self, op: Operator) -> None:
         if self._constant(op.inputs[1]).tolist() != [1, 2] or not op.options.KeepDims():

@@ -29,7 +29,7 @@ class Operator:
 
 
 class TfliteNetwork:
-    """A tflite file with one subgraph, one input and one output, float32 or float16.
+    """A tflite file with one subgraph and one input, float32 or float16.
 
     `tflite` is the package of that name. Raises ModelError where the file is of another make.
     """
@@ -42,11 +42,11 @@ class TfliteNetwork:
         self._graph = self._model.Subgraphs(0)
         self._kinds = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
         self._option_tables = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int)}
-        counts = (self._model.SubgraphsLength(), self._graph.InputsLength(), self._graph.OutputsLength())
-        if counts != (1, 1, 1):
-            raise ModelError(f"expected a tflite with one graph, input and output, got {counts}")
+        counts = (self._model.SubgraphsLength(), self._graph.InputsLength())
+        if counts != (1, 1) or not self._graph.OutputsLength():
+            raise ModelError(f"expected a tflite with one graph and input, and an output, got {counts}")
         self.input = int(self._graph.Inputs(0))
-        self.output = int(self._graph.Outputs(0))
+        self.outputs = tuple(int(self._graph.Outputs(i)) for i in range(self._graph.OutputsLength()))
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         """The tensor's shape as stored: (1, h, w, c) for a picture."""

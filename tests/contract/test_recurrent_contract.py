@@ -62,6 +62,32 @@ def test_the_state_is_handed_on(runtime: RecurrentRuntime, network: Path) -> Non
         assert np.array_equal(batch, kept), "the batch is left alone"
 
 
+def test_the_subjects_colour_is_given_where_it_is_asked_for(runtime: RecurrentRuntime, network: Path) -> None:
+    asked, not_asked = opened(runtime, network), opened(runtime, network, state=replace(STATE, fgr=None))
+    assert (asked.fgr, not_asked.fgr) == (None, None)
+    for batch in batches():
+        assert np.array_equal(asked.run(batch), not_asked.run(batch))
+        assert asked.fgr is not None
+        assert np.abs(asked.fgr - batch / 2).max() < 1e-6
+        assert asked.fgr.shape == batch.shape
+    assert not_asked.fgr is None
+    kept = asked.fgr.copy()
+    asked.fgr[:] = 7
+    asked.run(batch)
+    assert np.abs(asked.fgr - kept).max() < 1e-6, "it is the caller's own"
+    asked.reset()
+    assert asked.fgr is None
+
+
+def test_outputs_may_coincide(runtime: RecurrentRuntime, network: Path) -> None:
+    """The alpha that is given may be what is handed on too, and the colour, oddly, the same."""
+    session, wanted = opened(runtime, network, output=2, state=replace(STATE, fgr=2)), Wanted()
+    for batch in batches():
+        found = session.run(batch)
+        assert np.abs(found * STATE.ratio - wanted(batch)).max() < 1e-6
+        assert np.array_equal(session.fgr, found)
+
+
 def test_reset_is_a_beginning(runtime: RecurrentRuntime, network: Path) -> None:
     session, (first, second, *_) = opened(runtime, network), batches()
     alone = session.run(second).copy()

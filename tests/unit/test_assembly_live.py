@@ -118,6 +118,14 @@ def test_a_live_output_needs_a_background(kept: Kept) -> None:
         live(bg=None)
 
 
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("wish", ["point:96,10", "box:0,64,4,4"])
+def test_a_place_outside_the_picture_is_refused_before_anything_runs(kept: Kept, wish: str) -> None:
+    with pytest.raises(ConfigError, match=r"--subject: .*lies outside the picture, which is 96x64"):
+        live(subject=wish)
+    assert kept.frames == []
+
+
 def test_a_live_output_for_the_subject_alone_needs_none(kept: Kept) -> None:
     kept.kind = "fgr"
     live(40, bg=None).run()

@@ -57,7 +57,7 @@ def test_it_is_kept_and_used_from_then_on(model: Model, weights: Weights, room: 
     assert max(found.own.mean, found.shipped.mean) < 0.01
     kept = read_calibration(own_calibration(model))
     assert (kept.calibrated_on, kept.onnx_sha256) == (found.calibrated_on, weights.sha256)
-    assert kept.biases[""].shape == (1,)
+    assert kept.biases["Conv number 0"].shape == (1,)
     loaded = load_session(
         model, weights, runtime="auto", precision="int8", require=None, streams=subject.streams_for(live=False)
     )

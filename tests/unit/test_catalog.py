@@ -91,13 +91,13 @@ FLAWS = [
     ),
     ('format = "onnx"', 'format = "tflite"\nany_size = true', "weights.any_size: goes with format onnx"),
     ('kind = "url"', 'kind = "url"\ngated = true', r"source\[1\].gated: unknown key"),
-    ('commercial = "yes"', 'commercial = "yes"\ntask = "dance"', "task: expected one of matte, cloth, prompt"),
+    ('commercial = "yes"', 'commercial = "yes"\ntask = "dance"', "task: expected one of matte, cloth, face"),
     ('commercial = "yes"', 'commercial = "yes"\ntask = "recurrent"', "state: goes with task recurrent"),
     ('commercial = "yes"', 'commercial = "yes"\naliases = []', "aliases: expected strings that differ, at least one"),
     ('commercial = "yes"', 'commercial = "yes"\naliases = ["a", "a"]', "aliases: expected strings that differ"),
     ('commercial = "yes"', 'commercial = "yes"\naliases = ["a b"]', r"aliases\[0\]: expected a string that matches"),
-    ('activation = "none"', 'activation = "argmax"', "output.activation: expected one of none, sigmoid"),
-    ('activation = "none"', 'activation = "none"\nclasses = ["a"]', "output.classes: goes with activation argmax"),
+    ('activation = "none"', 'activation = "softmax"', "output.activation: expected one of none, sigmoid"),
+    ('activation = "none"', 'activation = "none"\nclasses = ["a"]', "output.classes: goes with activation softmax"),
     ("licence_url =", "licence_uri =", "licence_uri: unknown key"),
     ("[[source]]", "[[part]]\n[[source]]", r"part\[0\].format: missing"),
 ]
@@ -204,8 +204,10 @@ def test_torch_weights_are_of_a_network_we_know(name: str) -> None:
 
 def test_what_is_no_matting_model_says_so() -> None:
     tasks = {name: each.task for name, each in catalog().items() if each.other_use}
-    assert tasks == {name: each.task for name, each in catalog().items() if each.task not in ("matte", "recurrent")}
-    assert set(tasks.values()) == {"cloth", "prompt", "trimap"}
+    assert tasks == {
+        name: each.task for name, each in catalog().items() if each.task not in ("matte", "cloth", "recurrent")
+    }
+    assert set(tasks.values()) >= {"prompt", "trimap"}
     assert model("u2net_cloth_seg").output.classes == ("background", "upper", "lower", "full")
     rvm = model("rvm-resnet50")
     assert rvm.state is not None
@@ -262,10 +264,21 @@ OTHERS = [
     ("birefnet", "architecture =", "# ", "weights.architecture: missing"),
     ("birefnet", 'file = "model.safetensors"', 'file = "model.bin"', r"source\[0\].file: expected the name of a file"),
     ("u2net_cloth_seg", "classes =", "# ", "output.classes: missing"),
+    ("u2net_cloth_seg", '"upper",', '"all",', "output.classes: expected two names or more, none of them all"),
+    ("u2net_cloth_seg", '"upper", "lower", "full"', "", "output.classes: expected two names or more"),
+    ("u2net_cloth_seg", '"upper"', '"up:per"', r"output.classes\[1\]: expected a string that matches"),
     ("rvm-resnet50", "[state]", "[states]", "states: unknown key"),
     ("rvm-resnet50", ', "r4o"]', "]", "state.outputs: expected 4 names, one for each of inputs, got 3"),
     ("rvm-resnet50", "ratio = 1.0", "ratio = 2.0", "state.ratio: expected a float above 0 and at most 1, got 2.0"),
     ("rvm-resnet50", 'task = "recurrent"', "", "state: goes with task recurrent"),
+    ("sam3", "[input]", 'checksum = "first"\n[input]', "weights.checksum: goes with no folder of transformers"),
+    ("sam3", 'kind = "hub"', 'kind = "path"\npath = "x"', r"source\[0\].repo: unknown key"),
+    (
+        "sam",
+        'format = "onnx"\nchecksum = "first"\n\n[input]',
+        'format = "transformers"\n[input]',
+        "source: expected one of kind",
+    ),
     ("sam", "[[part.source]]", "[[part.sauce]]", r"part\[0\].sauce: unknown key"),
     ("sam", 'name = "decoder"', "", r"part\[0\].name: missing"),
     ("sam", "[[part]]", '[[source]]\nkind = "path"\npath = "x"\n[[part]]', "source: expected one with checksum"),

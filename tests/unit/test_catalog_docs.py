@@ -35,7 +35,11 @@ def test_the_table_is_that_of_the_catalogue() -> None:
 def test_what_the_page_says_of_single_models_holds() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert "| `bria-rmbg` `rmbg-2.0` |" in text
-    assert [each.name for each in catalog().values() if not each.sha256 and not each.md5] == ["sam"]
+    unstated = [each for each in catalog().values() if not each.sha256 and not each.md5]
+    assert [each.name for each in unstated if each.format != "transformers"] == ["sam"]
+    theirs = [each.name for each in unstated if each.format == "transformers"]
+    assert theirs == ["sam2.1-hiera-large", "sam2.1-hiera-tiny", "sam3"]
+    assert all(f"`{name}`" in text for name in theirs)
     assert [each.name for each in catalog().values() if each.any_size] == ["bria-rmbg", "modnet"]
     assert model("birefnet-hr").input.width == 2048
     for name in ("sam.first.json", "licences.json", "HF_HUB_OFFLINE", "--accept-licence", "--commercial"):

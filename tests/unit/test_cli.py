@@ -258,7 +258,7 @@ def test_ctrl_c_before_anything_is_written(call: Call, monkeypatch: pytest.Monke
 
 def test_exit_codes_tell_errors_apart() -> None:
     codes = [kind.exit_code for kind in StreammatteError.__subclasses__()]
-    assert sorted(codes) == [1, 2, 3, 4, 5, 6]
+    assert sorted(codes) == [1, 2, 3, 4, 5, 6, 7]
     assert StreammatteError.exit_code == 1
 
 

@@ -205,5 +205,5 @@ def test_a_default_of_the_house_is_shared() -> None:
     left_out = set(Settings.__dataclass_fields__) - names
     assert left_out == {
         *("model", "matte", "to", "listen", "size", "fps", "mirror", "card"),
-        *("governor", "target_latency_s", "target_fps", "control", "batch"),
+        *("governor", "target_latency_s", "target_fps", "control", "batch", "student", "seed"),
     }

@@ -195,7 +195,6 @@ def test_with_consent_and_no_network_it_says_where_it_looked() -> None:
     ("name", "words"),
     [
         ("sam", "sam: is for --subject, not a matting model"),
-        ("u2net_cloth_seg", "u2net_cloth_seg: tells kinds of clothes apart"),
         ("vitmatte", "vitmatte-small-distinctions-646: is for --refine vitmatte"),
     ],
 )

@@ -121,7 +121,7 @@ REPORT = RunReport(
 KEYS = """
 input outputs frames_in frames_out frames_dropped duration_s wall_s throughput_fps model model_licence weights_sha256
 runtime precision device fallbacks passed_over stages av_drift_ms peak_rss_mb interrupted network_runs cuts
-inspection live refiner streammatte
+inspection live refiner prompter student streammatte
 """
 
 

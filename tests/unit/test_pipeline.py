@@ -238,7 +238,7 @@ def test_scene_cuts_reset_the_stabilizer() -> None:
 
 def test_no_foreground_or_background_is_computed_for_a_matte_alone() -> None:
     class Never:
-        def estimate(self, frame: Frame, alphas: tuple[Plane, ...]) -> tuple[Plane, ...]:
+        def estimate(self, frame: Frame, alphas: tuple[Plane, ...], matte: Matte | None = None) -> tuple[Plane, ...]:
             raise AssertionError("nobody needs this")
 
         planes = estimate

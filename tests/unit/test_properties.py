@@ -182,11 +182,11 @@ def test_a_cut_leaves_no_ghost_and_casts_none_before_it(refiner: str, lookahead:
 
 def stages_of(name: str) -> tuple[Stabilizer, Refiner, Foreground]:
     """What `--quality NAME` does to a frame."""
-    quality, plain = quality_of(Settings(quality=name), live=False), Settings()
+    quality = quality_of(Settings(quality=name), live=False)
     stabilizer = registry.load(registry.STABILIZERS, quality.stabilize, "--stabilize")(quality.half_life_s)
     refiner = registry.load(registry.REFINERS, quality.refine, "--refine")
     steps = (quality.refine_steps,) if quality.refine == "closed-form" else ()
-    return stabilizer, refiner(*steps), registry.load(registry.FOREGROUNDS, plain.fgr, "--fgr")()
+    return stabilizer, refiner(*steps), registry.load(registry.FOREGROUNDS, "fusion", "--fgr")()
 
 
 @pytest.mark.parametrize("quality", ["fast", "balanced", "best"])

@@ -213,3 +213,24 @@ def test_shipped_calibrations_fit_their_models_and_leave_logits_alone(file: Path
 
 def test_the_checker_accepts_it() -> None:
     onnx.checker.check_model(quantize(network(), calibration()), full_check=True)
+
+
+def test_nodes_without_names_and_weights_that_are_shared() -> None:
+    """Some exporters name no node; a network that is applied twice has its weights once."""
+    given = network()
+    for node in given.graph.node:
+        node.name = ""
+    twin = helper.make_node("Conv", ["r", "w2"], ["other"])
+    given.graph.node.append(twin)
+    given.graph.output.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [1, 1, 8, 8]))
+    made, plain = quantize(given, calibration()), quantize(network(), calibration())
+    assert sum(node.op_type == "DequantizeLinear" for node in made.graph.node) == 2 + 2, "two activations, two weights"
+    batch = _DICE.uniform(-1, 1, (1, 3, 8, 8)).astype(np.float32)
+    (wanted,), (alpha, logit) = (
+        onnxruntime.InferenceSession(each.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+            None, {"x": batch}
+        )
+        for each in (plain, made)
+    )
+    assert np.array_equal(alpha, wanted)
+    assert np.abs(1 / (1 + np.exp(-(logit + 0.1))) - alpha).max() < 1e-5

@@ -17,6 +17,7 @@ TABLES = {
     "ARITHMETICS": registry.ARITHMETICS,
     "FOREGROUNDS": registry.FOREGROUNDS,
     "LIVE_SINKS": registry.LIVE_SINKS,
+    "PROMPTERS": registry.PROMPTERS,
     "REFINERS": registry.REFINERS,
     "RUNTIMES": registry.RUNTIMES,
     "STABILIZERS": registry.STABILIZERS,
@@ -33,6 +34,8 @@ def test_every_table_is_covered() -> None:
 @pytest.mark.parametrize(("table", "name"), ENTRIES)
 def test_every_entry_loads(table: str, name: str) -> None:
     entry = TABLES[table][name]
+    if entry.extra == "prompt":
+        pytest.importorskip("transformers", reason="pip install 'streammatte[prompt]'")
     found = load(TABLES[table], name, "--flag")
     assert isinstance(found, type)
     assert f"{found.__module__}:{found.__qualname__}" == entry.target

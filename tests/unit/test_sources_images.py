@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from clips import smooth_frame, write_clip
-from PIL import Image
+from PIL import Image, ImageOps
 
 from streammatte.errors import SourceError
 from streammatte.frame import Frame
@@ -58,6 +58,22 @@ def test_gray(tmp_path: Path, mode: str, depth: str) -> None:
     np.testing.assert_array_equal(frame.planes[0], pixels)
     if mode == "LA":
         np.testing.assert_array_equal(frame.alpha, 255 - pixels)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize(("mode", "how"), [("RGB", {}), ("RGB", {"subsampling": 0, "quality": 40}), ("L", {})])
+def test_jpeg_by_libjpeg_is_pillows(tmp_path: Path, mode: str, how: dict[str, Any], orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    smooth = cv2.resize(DICE.integers(0, 256, (5, 7, 3), dtype=np.uint8), (61, 43), interpolation=cv2.INTER_CUBIC)
+    Image.fromarray(smooth).convert(mode).save(tmp_path / "a.jpg", exif=exif, **how)
+    (frame,), source = frames_of(tmp_path / "a.jpg", libjpeg=True)
+    wanted = ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")).convert("RGB")
+    np.testing.assert_array_equal(channels_of(frame.check())[..., ::-1], np.asarray(wanted))
+    assert (frame.format.name, frame.rotation, source.notes) == ("gbrp", 0, [])
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-80])
+    with pytest.raises(SourceError, match=r"a.jpg: not a whole picture"):
+        frames_of(tmp_path / "a.jpg", libjpeg=True)
 
 
 def test_palette_png(tmp_path: Path) -> None:

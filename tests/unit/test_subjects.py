@@ -107,6 +107,7 @@ def kept(pha: Float, ball: Ball, before: Ball | None = None) -> float:
     [
         ("all", "all", ()),
         ("largest", "largest", ()),
+        ("face", "face", ()),
         ("point:0.25,320", "point", (0.25, 320)),
         ("point:1,1.0", "point", (1, 1.0)),
         ("point: .5, 0.", "point", (0.5, 0.0)),
@@ -123,9 +124,12 @@ def test_what_may_be_asked(text: str, kind: str, place: tuple[float, ...]) -> No
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("the leftmost dog", "is none of all, largest, point:X,Y or box:X,Y,WIDTH,HEIGHT"),
-        ("face", "is none of"),
-        ("", "is none of"),
+        ("", "is none of all, largest, face, point:X,Y, box:X,Y,WIDTH,HEIGHT, or words such as"),
+        (" ", "is none of"),
+        ("face:1,2", "is none of"),
+        ("somebody: me", "is none of"),
+        ("largst", "did you mean largest?"),
+        ("Faces", "did you mean face?"),
         ("all:", "is none of"),
         ("largest:2", "is none of"),
         ("point:1", "is none of"),

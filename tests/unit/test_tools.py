@@ -89,3 +89,20 @@ def test_only_clips_said_to_be_redistributable_are_published(licence: str, may: 
     from contact_sheet import publishable
 
     assert publishable(licence) is may
+
+
+def test_rembgs_fixtures_are_set_beside_what_its_test_expects(tmp_path: Path) -> None:
+    from rembg_cutouts import _expected
+
+    with pytest.raises(SystemExit, match=r"no tests/fixtures/\*.jpg there"):
+        _expected(tmp_path, "u2net")
+    fixtures, results = tmp_path / "tests" / "fixtures", tmp_path / "tests" / "results"
+    for folder in (fixtures, results):
+        folder.mkdir(parents=True)
+    for path in (fixtures / "car-1.jpg", fixtures / "cloth-1.jpg", results / "car-1.u2net.png"):
+        path.touch()
+    with pytest.raises(SystemExit, match=r"not there: .*cloth-1.u2net.png$"):
+        _expected(tmp_path, "u2net")
+    (results / "cloth-1.u2net.png").touch()
+    found = _expected(tmp_path, "u2net")
+    assert found == {fixtures / f"{name}.jpg": results / f"{name}.u2net.png" for name in ("car-1", "cloth-1")}

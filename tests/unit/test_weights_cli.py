@@ -132,7 +132,11 @@ def test_info_says_what_kind_of_file_and_what_else() -> None:
     )
     assert "state        r1o to r1i, r2o to r2i" in run("info", "rvm-resnet50")
     assert "(sam is for --subject, not a matting model" in run("info", "sam")
-    assert "activation argmax: background, upper, lower, full" in run("info", "u2net_cloth_seg")
+    assert "activation softmax: background, upper, lower, full" in run("info", "u2net_cloth_seg")
+    assert "keeps        all that is not background; one of them as u2net_cloth_seg:upper, u2net" in run(
+        "info", "u2net_cloth_seg"
+    )
+    assert "keeps        lower\n" in run("info", "u2net_cloth_seg:lower")
     assert "md5 55e59e0d8062d2f5d013f4725ee84782" in run("info", "silueta")
     assert "accepted     not needed" in run("info", "u2net")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -101,7 +102,10 @@ KERNELS = {
     "conv": RNG.normal(size=(4, 3, 3, 3)).astype(np.float16),
     "depth": RNG.normal(size=(1, 5, 5, 4)).astype(np.float16),
     "up": RNG.normal(size=(1, 2, 2, 4)).astype(np.float16),
+    "points": RNG.normal(size=(2, 1, 1, 3)).astype(np.float16),
 }
+Step: TypeAlias = tuple[str, list[int], int, str, dict[str, int]]
+"""Kind, inputs, output, and the option table with its fields."""
 
 
 def small_network(tflite: object, kind: str = CUSTOM) -> bytes:
@@ -151,15 +155,6 @@ class _Builder:
         return [self._tensor(values.shape, values), self._tensor(bias.shape, bias)]
 
     def build(self, custom: str) -> bytes:
-        t = self.t
-        codes = {
-            "CONV_2D": 0,
-            "HARD_SWISH": 1,
-            "DEPTHWISE_CONV_2D": 2,
-            "RESIZE_BILINEAR": 3,
-            "CUSTOM": 4,
-            "LOGISTIC": 5,
-        }
         src = self._tensor((1, 8, 12, 3))
         conv, conv_b = self._weights(KERNELS["conv"], 4)
         depth, depth_b = self._weights(KERNELS["depth"], 4)
@@ -167,8 +162,7 @@ class _Builder:
         sizes = self._tensor((2,), np.array([8, 12], np.int32))
         a, b, c = (self._tensor((1, 4, 6, 4)) for _ in range(3))
         d, e, pha = self._tensor((1, 8, 12, 4)), self._tensor((1, 16, 24, 1)), self._tensor((1, 16, 24, 1))
-        options = t.BuiltinOptions  # type: ignore[attr-defined]
-        steps: list[tuple[str, list[int], int, str, dict[str, int]]] = [
+        steps: list[Step] = [
             ("CONV_2D", [src, conv, conv_b], a, "Conv2DOptions", {"StrideH": 2, "StrideW": 2}),
             ("HARD_SWISH", [a], b, "", {}),
             (
@@ -182,6 +176,32 @@ class _Builder:
             ("CUSTOM", [d, up, up_b], e, "", {}),
             ("LOGISTIC", [e], pha, "", {}),
         ]
+        return self.finish(src, [pha], steps, custom)
+
+    def build_tables(self) -> bytes:
+        """A detector's ends: boxes (1, 48, 2) of two pictures, one below the other, and scores (1, 48, 1)."""
+        src = self._tensor((1, 4, 6, 3))
+        conv, conv_b = self._weights(KERNELS["points"], 2)
+        ends = self._tensor((4, 2), np.array([[0, 0], [1, 0], [0, 2], [0, 1]], np.int32))
+        large, padded, small = self._tensor((1, 4, 6, 2)), self._tensor((1, 5, 8, 4)), self._tensor((1, 3, 4, 4))
+        upper, lower, boxes = (self._tensor((1, n, 2)) for n in (24, 24, 48))
+        scores, shape = self._tensor((1, 48, 1)), self._tensor((3,), np.array([1, -1, 1], np.int32))
+        window = {"StrideH": 2, "StrideW": 2, "FilterHeight": 2, "FilterWidth": 2}
+        steps: list[Step] = [
+            ("CONV_2D", [src, conv, conv_b], large, "Conv2DOptions", {"StrideH": 1, "StrideW": 1}),
+            ("PAD", [src, ends], padded, "", {}),
+            ("MAX_POOL_2D", [padded], small, "Pool2DOptions", window),
+            ("RESHAPE", [large, shape], upper, "", {}),
+            ("RESHAPE", [small, shape], lower, "", {}),
+            ("CONCATENATION", [upper, lower], boxes, "ConcatenationOptions", {"Axis": 1}),
+            ("RESHAPE", [large, shape], scores, "", {}),
+        ]
+        return self.finish(src, [boxes, scores], steps)
+
+    def finish(self, src: int, outputs: list[int], steps: list[Step], custom: str = CUSTOM) -> bytes:
+        t = self.t
+        codes = {kind: number for number, kind in enumerate(dict.fromkeys(step[0] for step in steps))}
+        options = t.BuiltinOptions  # type: ignore[attr-defined]
         operators = []
         for kind, inputs, output, table, fields in steps:
             parts = {"Inputs": self._vector(inputs), "Outputs": self._vector([output])}
@@ -202,7 +222,7 @@ class _Builder:
             )
             for kind in codes
         ]
-        graph = self._graph(src, pha, operators)
+        graph = self._graph(src, outputs, operators)
         whole = {
             "OperatorCodes": self._vector(opcodes, True),
             "Subgraphs": self._vector([graph], True),
@@ -211,10 +231,10 @@ class _Builder:
         self.b.Finish(self._table("Model", Version=3, **whole), b"TFL3")
         return bytes(self.b.Output())
 
-    def _graph(self, src: int, pha: int, operators: list[int]) -> int:
+    def _graph(self, src: int, outputs: list[int], operators: list[int]) -> int:
         tensors, steps = self._vector(self.tensors, True), self._vector(operators, True)
-        inputs, outputs = self._vector([src]), self._vector([pha])
-        return self._table("SubGraph", Tensors=tensors, Inputs=inputs, Outputs=outputs, Operators=steps)
+        inputs, found = self._vector([src]), self._vector(outputs)
+        return self._table("SubGraph", Tensors=tensors, Inputs=inputs, Outputs=found, Operators=steps)
 
 
 def reference(src: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -257,6 +277,24 @@ def test_small_network_against_plain_loops() -> None:
     expected = reference(src)
     assert expected.std() > 0.1, "the reference must have something to say"
     np.testing.assert_allclose(pha[0, 0], expected, atol=1e-5)
+
+
+def test_a_detectors_tables_come_beside_each_other() -> None:
+    tflite, onnxruntime = pytest.importorskip("tflite"), pytest.importorskip("onnxruntime")
+    converted = convert(_Builder(tflite).build_tables(), "tables")
+    src = np.random.default_rng(7).random((4, 6, 3)).astype(np.float32)
+    planes = np.ascontiguousarray(src.transpose(2, 0, 1)[None])
+    (found,) = onnxruntime.InferenceSession(converted).run(["found"], {"src": planes})
+    large = src @ KERNELS["points"][:, 0, 0].astype(np.float32).T + np.array([-0.2, -0.075], np.float32)
+    padded = np.pad(src, ((1, 0), (0, 2), (0, 1)))
+    small = np.array(
+        [[padded[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].max(axis=(0, 1)) for x in range(4)] for y in range(3)]
+    )
+    assert found.shape == (1, 1, 48, 3)
+    np.testing.assert_allclose(
+        found[0, 0, :, :2], np.concatenate([large.reshape(24, 2), small.reshape(24, 2)]), atol=1e-5
+    )
+    np.testing.assert_allclose(found[0, 0, :, 2], large.ravel(), atol=1e-5)
 
 
 def test_unknown_operator_is_refused() -> None:

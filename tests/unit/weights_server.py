@@ -26,6 +26,8 @@ class Server:
     """Bytes sent at a time, with a moment between."""
     status: dict[str, int] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent beside the usual ones."""
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     sent: int = 0
     url: str = ""
@@ -83,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{end}/{size}")
         else:
             self.send_response(200)
+        for name, value in self.served.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Accept-Ranges", "bytes" if self.served.ranges else "none")
         self.send_header("Content-Type", "text/html" if self.path.endswith(".html") else "application/zip")

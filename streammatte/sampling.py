@@ -1,0 +1,109 @@
+"""Samples for a student: frames spread over a video, with what the teacher says of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from streammatte.errors import StudentError
+from streammatte.frame import Frame, Look, Matte, StreamInfo
+from streammatte.inference import MatteMaker
+from streammatte.kernels import host
+from streammatte.ports import Source
+from streammatte.students.samples import Samples, input_size, shown
+
+__all__ = ["MOST_SAMPLES", "Sample", "check_enough", "found", "is_held_out", "sample_of", "split", "student_size"]
+
+_LEAST_SAMPLES, MOST_SAMPLES = 8, 120
+_EVERY_S = 2.0
+_AT_LEAST = 24
+"""Samples of a short clip, if it has so many frames."""
+_HELD_OUT = 4
+"""One sample of so many is not taught, but examined on."""
+_SUBJECT = 0.002
+"""Of the picture: less alpha than this is no subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A frame with what the teacher says of it, at the size of the student's input."""
+
+    time_s: float
+    src: npt.NDArray[np.uint8]
+    """(h, w, 3) RGB."""
+    pha: npt.NDArray[np.uint8]
+    """(h, w)."""
+    held_out: bool = False
+    """It is not taught, but examined on."""
+
+
+def found(source: Source, matter: MatteMaker, told: Callable[[int, int], None] | None = None) -> list[Sample]:
+    """Samples spread over the whole of `source`, which is read to its end and closed.
+
+    `told` hears of frames read, and how many there are. Raises StudentError where the subject is never there, or too
+    little is; SourceError.
+    """
+    info = source.info
+    rate = float(info.rate or 30)
+    expected = info.frame_count or (round(info.duration_s * rate) if info.duration_s else 0)
+    wanted = min(max(math.ceil(expected / rate / _EVERY_S), _AT_LEAST), MOST_SAMPLES)
+    step = max(1, expected // wanted) if expected else max(1, round(_EVERY_S * rate))
+    size = student_size(info)
+    samples: list[Sample] = []
+    with closing(source):
+        for number, frame in enumerate(_frames(source)):
+            if told is not None and number % 10 == 0:
+                told(number, max(expected, number))
+            if number % step == step // 2:
+                look = matter.look(frame)
+                samples.append(sample_of(look, matter.see(look), size))
+            if len(samples) >= 2 * MOST_SAMPLES:  # longer than it said
+                samples, step = samples[::2], 2 * step
+    check_enough(samples, info.name)
+    return [replace(sample, held_out=is_held_out(number)) for number, sample in enumerate(samples)]
+
+
+def _frames(source: Source) -> Iterator[Frame]:
+    return (event for event in source.events() if isinstance(event, Frame))
+
+
+def student_size(info: StreamInfo) -> tuple[int, int]:
+    """(width, height) of the input of a student for such pictures; upright."""
+    width, height = info.width * info.sar, Fraction(info.height)
+    return input_size(*map(float, (height, width) if info.rotation % 180 else (width, height)))
+
+
+def sample_of(look: Look, matte: Matte, size: tuple[int, int]) -> Sample:
+    """The frame that `look` shows, with what the network said of it; upright, of `size`."""
+    src, pha = host.turn(look.matte.src, look.rotation), host.turn(matte.pha, look.rotation)
+    return Sample(look.matte.time_s, shown(src, size), shown(pha, size))
+
+
+def check_enough(samples: Sequence[Sample], name: str) -> None:
+    """Raises StudentError where there is too little to learn from."""
+    if len(samples) < _LEAST_SAMPLES:
+        raise StudentError(f"{name}: {len(samples)} frames are too few to learn from; {_LEAST_SAMPLES} at least")
+    there = sum(float(sample.pha.mean()) / 255 > _SUBJECT for sample in samples)
+    if there < _LEAST_SAMPLES // 2:
+        words = "the subject was never found" if not there else f"a subject was found in {there} frames only"
+        raise StudentError(f"{name}: {words}, of {len(samples)} looked at: there is nothing to learn")
+
+
+def split(samples: Sequence[Sample]) -> tuple[Samples, Samples]:
+    """What is taught, and what is held out."""
+    return _those(samples, held_out=False), _those(samples, held_out=True)
+
+
+def _those(samples: Sequence[Sample], *, held_out: bool) -> Samples:
+    return Samples.of([(each.src, each.pha) for each in samples if each.held_out == held_out])
+
+
+def is_held_out(number: int) -> bool:
+    """Whether sample `number` of a sequence is not taught, but examined on."""
+    return number % _HELD_OUT == _HELD_OUT // 2
