@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TextIO
 
@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from streammatte.meter import LiveReport, RunReport
+from streammatte.meter import LiveReport, RunReport, StudentReport, StudentTurn
 from streammatte.nvidia import driver_missing
 from streammatte.ports import BuildProgress
 
@@ -166,6 +166,11 @@ def show_report(report: RunReport) -> None:
     )
     say(f"model    {report.model} ({report.model_licence}), weights sha256 {report.weights_sha256[:12]}…")
     say(f"ran on   {report.runtime}, {report.precision}, {report.device}")
+    if report.refiner is not None:
+        its = report.refiner
+        say(f"refined  by {its.model} ({its.model_licence}), {its.runtime}, {its.precision}")
+    if report.student is not None:
+        say(f"student  {_student(report.student)}")
     times = "  ".join(f"{name} {stage.p50_ms:.1f}" for name, stage in report.stages.items())
     say(f"ms/frame {times}  (medians)")
     if report.peak_rss_mb is not None:
@@ -173,7 +178,7 @@ def show_report(report: RunReport) -> None:
     if report.inspection is not None:
         say(f"mattes   {report.inspection.summary()}")
     if report.live is not None:
-        _show_live(report.live)
+        _show_live(report.live, () if report.student is None else report.student.turns)
     # Without a GPU nothing is amiss when the runtimes for GPUs are not used: that stands in the report file alone.
     for note in (*(report.passed_over if driver_missing() is None else ()), *report.fallbacks):
         say(f"note     {note}")
@@ -183,7 +188,19 @@ def show_report(report: RunReport) -> None:
         say("stopped  before the end of the input, as asked; the files above are complete up to there")
 
 
-def _show_live(live: LiveReport) -> None:
+def _student(student: StudentReport) -> str:
+    """One line of what a student did."""
+    answered = f"answered for {student.frames_student} of {student.frames_student + student.frames_teacher} frames"
+    if not student.steps:
+        return answered
+    lessons = "" if student.lessons == 1 else f" in {student.lessons} lessons"
+    return (
+        f"{answered}; taught {student.frames_taught} by {student.teacher}{lessons} ({student.seconds:.0f} s), "
+        f"{student.apart:.3f} from it on frames not taught"
+    )
+
+
+def _show_live(live: LiveReport, turns: Sequence[StudentTurn]) -> None:
     for output in live.outputs:
         lag = "" if output.latency is None else f", {output.latency.p50_ms:.0f} ms after capture (95 %: "
         lag += "" if output.latency is None else f"{output.latency.p95_ms:.0f} ms)"
@@ -193,5 +210,7 @@ def _show_live(live: LiveReport) -> None:
         say(f"rested   {live.idle_s:.0f} s, while nobody looked")
     for step in live.steps:
         say(f"governor at {step.at_s:.0f} s from {step.was} to {step.now}: {step.why}")
+    for turn in turns:
+        say(f"the {turn.to} took over at {turn.at_s:.0f} s: {turn.why}")
     for incident in live.incidents:
         say(f"held     {incident.frames} frames at {incident.at_s:.1f} s ({incident.duration_s:.1f} s): {incident.why}")

@@ -172,6 +172,11 @@ def _run(report: RunReport) -> str:
 def _facts(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "input", report.input
     yield "model", f"{report.model} ({report.model_licence}), weights sha256 {report.weights_sha256[:12]}…"
+    if report.refiner is not None:
+        yield "refined by", f"{report.refiner.model} ({report.refiner.model_licence}), {report.refiner.precision}"
+    if report.student is not None:
+        frames = report.student.frames_student
+        yield "student", f"answered for {frames} of {frames + report.student.frames_teacher} frames"
     yield "ran on", f"{report.runtime}, {report.precision}, {report.device}"
     yield (
         "frames",

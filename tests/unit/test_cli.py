@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ import numpy as np
 import pytest
 from clips import film
 from sink_clips import decode
+from test_meter import REFINER, REPORT, STUDENT
 
 import streammatte.cli.demo
 import streammatte.cli.run
 from streammatte.cli.main import cli, main
-from streammatte.cli.screen import FrameProgress, frame_progress, preparing
+from streammatte.cli.screen import FrameProgress, frame_progress, preparing, show_report
 from streammatte.errors import StreammatteError
 
 PATTERN = "pattern:96x64?frames=5"
@@ -260,6 +262,17 @@ def test_exit_codes_tell_errors_apart() -> None:
     codes = [kind.exit_code for kind in StreammatteError.__subclasses__()]
     assert sorted(codes) == [1, 2, 3, 4, 5, 6, 7]
     assert StreammatteError.exit_code == 1
+
+
+def test_the_report_names_the_networks_that_helped(capsys: pytest.CaptureFixture[str]) -> None:
+    show_report(replace(REPORT, refiner=REFINER, student=STUDENT))
+    out = capsys.readouterr().out
+    assert "refined  by edges (MIT), openvino 2026.4.1, f32\n" in out
+    assert (
+        "student  answered for 30 of 40 frames; taught 21 by u2net (95 s), 0.003 from it on frames not taught\n" in out
+    )
+    show_report(replace(REPORT, student=replace(STUDENT, steps=0, frames_student=0)))
+    assert "student  answered for 0 of 10 frames\n" in capsys.readouterr().out
 
 
 # progress

@@ -18,7 +18,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import streammatte.meter as subject
-from streammatte.meter import Meter, OutputReport, RunReport, StageTimes, peak_rss_mb
+from streammatte.meter import (
+    Meter,
+    OutputReport,
+    RefinerReport,
+    RunReport,
+    StageTimes,
+    StudentReport,
+    StudentSpan,
+    peak_rss_mb,
+)
 
 
 def timed(durations_s: Iterable[float], meter: Meter | None = None, stage: str = "infer") -> Meter:
@@ -117,6 +126,19 @@ REPORT = RunReport(
     stages={"infer": StageTimes(1.0, 2.0, 3.0)},
     av_drift_ms=None,
     peak_rss_mb=100.0,
+)
+REFINER = RefinerReport("edges", "MIT", "1" * 64, "openvino 2026.4.1", "f32", "CPU")
+STUDENT = StudentReport(
+    teacher="u2net",
+    frames_taught=21,
+    frames_held_out=7,
+    apart=0.0031,
+    steps=900,
+    seconds=95.0,
+    precision="f32",
+    frames_student=30,
+    frames_teacher=10,
+    spans=(StudentSpan("student", 0.0, 1.2, 30), StudentSpan("teacher", 1.24, 1.6, 10)),
 )
 KEYS = """
 input outputs frames_in frames_out frames_dropped duration_s wall_s throughput_fps model model_licence weights_sha256

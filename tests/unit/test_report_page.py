@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from test_inspector import SUBJECT, watched
-from test_meter import REPORT
+from test_meter import REFINER, REPORT, STUDENT
 
 import streammatte.report.folder
 from streammatte.errors import SinkError
@@ -54,6 +54,12 @@ def test_the_page_says_what_was_found() -> None:
     assert "infer1.02.03.0" in text
     for moment in FULL.inspection.moments:
         assert moment.reason in text
+
+
+def test_the_page_names_the_networks_that_helped() -> None:
+    text = text_of(page(replace(FULL, refiner=REFINER, student=STUDENT), NAMES))
+    assert "refined byedges (MIT), f32" in text
+    assert "studentanswered for 30 of 40 frames" in text
 
 
 def test_marks_lead_to_moments_and_moments_to_pictures() -> None:
