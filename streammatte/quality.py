@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from streammatte.config import Settings
 from streammatte.errors import ConfigError
+from streammatte.scenes import PREFIX
 
 __all__ = ["QUALITIES", "TRIMAP_REFINERS", "Quality", "quality_of"]
 
@@ -58,7 +59,8 @@ def quality_of(settings: Settings, *, live: bool) -> Quality:
         half_life_s=settings.half_life_s or (_EMA_HALF_LIFE_S if stabilize == "ema" else bundle.half_life_s),
         refine=settings.refine or settings.compat or bundle.refine,
         refine_steps=settings.refine_steps or bundle.refine_steps or QUALITIES["balanced"].refine_steps,
-        stride=settings.stride or bundle.stride,
+        # A student costs less than finding out which frames it might miss.
+        stride=settings.stride or (1 if settings.model.startswith(PREFIX) else bundle.stride),
         stride_tolerance=bundle.stride_tolerance,
         lookahead=0 if live else bundle.lookahead if settings.lookahead is None else settings.lookahead,
         tta=bundle.tta if settings.tta is None else settings.tta == "on",

@@ -150,13 +150,12 @@ class School:
             )
 
     def close(self) -> None:
-        """No more lessons; everything is released."""
+        """No more lessons; the student is released. `models` are left to whoever opened them."""
         self._open = False
         self._teach.close()
         self._lesson.join(2.0)
         if self._graduate is not None:
             self._graduate.close()
-        self._models.close()
 
     # the teacher's answers
 

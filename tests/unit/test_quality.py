@@ -119,3 +119,10 @@ def test_a_model_goes_to_the_one_that_has_a_network() -> None:
     for refine in (None, "pymatting"):
         with pytest.raises(ConfigError, match="--refine-model: goes with --refine vitmatte, and with no other"):
             of(refine=refine, refine_model="vitmatte")
+
+
+def test_a_student_sees_every_frame_unless_it_is_told_otherwise() -> None:
+    for live in (True, False):
+        assert quality_of(Settings(model="scene:den", quality="fast"), live=live).stride == 1
+        assert quality_of(Settings(model="scene:den", quality="fast", stride=4), live=live).stride == 4
+        assert quality_of(Settings(model="u2net", quality="fast"), live=live).stride == 8
