@@ -45,7 +45,7 @@ class Trainer:
             stderr=subprocess.PIPE,
             creationflags=low,
             # Threads that wait for each other sleep: where others want the processor, spinning would take it from both.
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ} if aside else None,
             # Ctrl-C is for the run, which then ends this.
             start_new_session=True,
         )

@@ -24,8 +24,9 @@ _DECAY = 1e-2
 _WARM_STEPS = 20
 _ENTROPY = 0.25
 """Weight of the cross entropy beside the mean difference: it pulls where the student is surely wrong."""
-_SMALL, _SMALL_UNTIL = 0.6, 0.5
-"""For the first part of a lesson pictures are reduced: what is where is learnt before how its edges run."""
+_SMALL, _SMALL_UNTIL = 0.6, 0.3
+"""For the first part of a lesson, which makes half of its steps, pictures are reduced: what is where is learnt before
+how its edges run."""
 _LONGEST = 4.0
 _TOLD_EVERY_S = 0.25
 
