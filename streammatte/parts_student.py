@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streammatte.config import Settings
-from streammatte.errors import StudentError
+from streammatte.errors import StreammatteError, StudentError
 from streammatte.matter import Matter
 from streammatte.ports import BuildProgress, Source
 from streammatte.schooling import Schooling, check_teacher, school_of
@@ -31,5 +31,5 @@ def student_of(
     try:
         check_student(settings, matter)
         return school_of(matter, spec, again, settings.seed, building)
-    except StudentError as error:
+    except StreammatteError as error:
         return f"no student: {error}; {matter.model.name} did all the work"

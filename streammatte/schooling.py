@@ -160,7 +160,7 @@ class Graduate:
 class Schooling:
     """A file's own student, at work beside its teacher: `maker` makes the mattes of the run."""
 
-    def __init__(self, matter: Matter, source: Source, end_s: float, seed: int, building: BuildProgress | None) -> None:
+    def __init__(self, matter: Matter, source: Source, seed: int, building: BuildProgress | None) -> None:
         """`source` is the file opened once more; it is read, and closed. Raises StudentError."""
         started_s = time.perf_counter()
         tell = building or (lambda phase, done, total: None)
@@ -183,7 +183,7 @@ class Schooling:
             raise
         self._seconds = time.perf_counter() - started_s
         self._teacher = matter
-        self.maker = Tandem(matter, Student(self._student), self._examined, end_s, matter.info.streams)
+        self.maker = Tandem(matter, Student(self._student), self._examined, math.inf, matter.info.streams)
 
     def report(self) -> StudentReport:
         """What the student did, up to now."""
@@ -219,8 +219,7 @@ def school_of(
     """The student of the file `spec`, which `again` opens once more. Raises StudentError, SourceError."""
     if not _can_be_read_again(spec):
         raise StudentError(f"{spec} can be read only once, and is to be looked through before; write it to a file")
-    source = again()
-    return Schooling(matter, source, source.info.duration_s or math.inf, seed, building)
+    return Schooling(matter, again(), seed, building)
 
 
 def _can_be_read_again(spec: str) -> bool:

@@ -72,7 +72,7 @@ def tune(
             taught = tune_live(source, matter, settings, seconds=seconds or _LIVE_S, told=told, show=show)
         else:
             taught = tune_file(source, matter, settings, seconds=seconds or _FILE_S, steps=steps, building=building)
-        return _kept(taught, matter, spec, settings, name, keep_frames=keep_frames)
+        return _kept(taught, matter, source.info.name, settings, name, keep_frames=keep_frames)
 
 
 def _teacher_of(
@@ -120,15 +120,15 @@ def tune_live(
     return guided.run()
 
 
-def _kept(taught: Taught, matter: Matter, spec: str, settings: Settings, name: str, *, keep_frames: bool) -> Manifest:
+def _kept(taught: Taught, matter: Matter, shown: str, settings: Settings, name: str, *, keep_frames: bool) -> Manifest:
     """Examine a student and keep it. Raises StudentError where nothing can be written."""
-    draft = taught.manifest(name, matter, spec, settings.seed)
+    draft = taught.manifest(name, matter, shown, settings.seed)
     with (
         tempfile.TemporaryDirectory(prefix="streammatte-student-") as place,
         closing(opened(draft, taught.learnt.onnx, Path(place))) as student,
     ):
         results = examined(student, taught.samples)
     frames = [(sample.src, sample.pha) for sample in taught.samples] if keep_frames else []
-    manifest = replace(taught.manifest(name, matter, spec, settings.seed, results), kept_frames=len(frames))
+    manifest = replace(taught.manifest(name, matter, shown, settings.seed, results), kept_frames=len(frames))
     keep(manifest, taught.learnt.onnx, replacing=settings.force, frames=frames)
     return manifest

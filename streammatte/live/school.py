@@ -77,7 +77,9 @@ class School:
         self._size, self._input = student_size(info), info.name
         self._changing = threading.Lock()
         self._asking = threading.Lock()
-        """One frame at a time is with the teacher, and with a student that does not stand in."""
+        """One frame at a time is with the teacher."""
+        self._answering = threading.Lock()
+        """... and one with the student."""
         self._samples: list[Sample] = []
         self._numbered = self._new = 0
         self._graduate: Graduated | None = None
@@ -112,9 +114,8 @@ class School:
 
     def see(self, look: Look) -> Matte:
         """The matte, by whom the frame was prepared for."""
-        graduate = self._graduate
-        if look.teacher is not None and graduate is not None:
-            matte = graduate.student.see(look)
+        if look.teacher is not None and self._graduate is not None:
+            matte = self._said(self._graduate, look)
             self._frames[STUDENT] += 1
             trust = look.matte.trust
             self._lost += 0.0 if trust is None else 1.0 - float(trust.mean())
@@ -165,11 +166,15 @@ class School:
             matte = self._models.see(look)
             self._teacher_s = time.perf_counter() - started_s
             if self._graduate is not None:
-                self._judge(apart(self._graduate.student.see(look).pha, matte.pha), look.matte.time_s)
+                self._judge(apart(self._said(self._graduate, look).pha, matte.pha), look.matte.time_s)
         with self._changing:
             self._last_s, self._lost = look.matte.time_s, 0.0
             self._sample(look, matte)
         return matte
+
+    def _said(self, graduate: Graduated, look: Look) -> Matte:
+        with self._answering:
+            return graduate.student.see(look)
 
     def _judge(self, distance: float, time_s: float) -> None:
         with self._changing:
@@ -265,7 +270,7 @@ class School:
             return None
 
     def _take(self, graduate: Graduated) -> None:
-        with self._asking, self._changing:
+        with self._asking, self._answering, self._changing:
             before, self._graduate = self._graduate, graduate
             self._agreed = self._tried = 0
             self._needed = _AGREEING

@@ -56,9 +56,13 @@ class Pupil:
 
     def __init__(self, wrong: range = range(0)) -> None:
         self.student, self.wrong, self.seen, self.closed = self, wrong, [], 0  # type: ignore[var-annotated]
+        self.free = threading.Lock()
 
     def see(self, look: Look) -> Matte:
+        assert self.free.acquire(blocking=False), "one frame at a time"
         self.seen.append(look.matte.seq)
+        time.sleep(0.001)
+        self.free.release()
         pha = np.asarray(room(look.matte.seq // 40, SIZE)[1] / np.float32(255), np.float32)
         return replace(look.matte, pha=1 - pha if look.matte.seq in self.wrong else pha, seen=True)
 
