@@ -98,7 +98,7 @@ def open_live(
     if school is not None:
         pipeline.student = school.report
         pipeline.at_end.append(school.close)
-    pipeline.controls = LiveControls(pipeline, camera, models, refiner, settings, quality)
+    pipeline.controls = LiveControls(pipeline, camera, models, refiner, settings, quality, school)
     return pipeline
 
 
@@ -145,8 +145,10 @@ class LiveControls:
         refiner: FadingRefiner,
         settings: Settings,
         quality: Quality,
+        school: School | None = None,
     ) -> None:
         self._pipeline, self._source, self._models, self._refiner = pipeline, source, models, refiner
+        self._school = school
         self._settings, self._quality = settings, quality
         first = rungs(quality, None)[0]
         self._refiners: dict[tuple[str, int], Refiner] = {(first.refine, first.refine_steps): refiner.current}
@@ -171,7 +173,8 @@ class LiveControls:
             "half_life": self._quality.half_life_s,
             "quality": self._settings.quality or "balanced",
         }
-        return {**self._pipeline.state(), **settings}
+        answering = {} if self._school is None else {"answering": self._school.state}
+        return {**self._pipeline.state(), **settings, **answering}
 
     def change(self, name: str, value: str) -> dict[str, object]:
         """Change one setting; says after how many frames the first one made so came out. Raises ConfigError."""

@@ -18,7 +18,7 @@ from streammatte.mosaic import Mosaic
 from streammatte.parts import stages_of
 from streammatte.ports import LiveSink, Source
 from streammatte.quality import quality_of
-from streammatte.sampling import MOST_SAMPLES, Sample, check_enough, is_held_out, sample_of, student_size
+from streammatte.sampling import MOST_SAMPLES, Sample, check_enough, is_held_out, sample_of, student_size, thinned
 from streammatte.schooling import Graduate, Lessons, Taught
 from streammatte.sinks.live import open_live_sink
 from streammatte.worker import Worker
@@ -145,10 +145,7 @@ class Guided:
 
     def _keep(self, sample: Sample) -> None:
         self._numbered += 1
-        self._samples = [*self._samples, sample]
-        if len(self._samples) > 2 * MOST_SAMPLES:
-            half = len(self._samples) // 2
-            self._samples = [*self._samples[:half:2], *self._samples[half:]]
+        self._samples = thinned([*self._samples, sample], 2 * MOST_SAMPLES)
 
     def _tell(self, since_s: float) -> None:
         step = int(since_s / _STEP_S)

@@ -18,7 +18,17 @@ from streammatte.kernels import host
 from streammatte.ports import Source
 from streammatte.students.samples import Samples, input_size, shown
 
-__all__ = ["MOST_SAMPLES", "Sample", "check_enough", "found", "is_held_out", "sample_of", "split", "student_size"]
+__all__ = [
+    "MOST_SAMPLES",
+    "Sample",
+    "check_enough",
+    "found",
+    "is_held_out",
+    "sample_of",
+    "split",
+    "student_size",
+    "thinned",
+]
 
 _LEAST_SAMPLES, MOST_SAMPLES = 8, 120
 _EVERY_S = 2.0
@@ -83,6 +93,12 @@ def sample_of(look: Look, matte: Matte, size: tuple[int, int]) -> Sample:
     """The frame that `look` shows, with what the network said of it; upright, of `size`."""
     src, pha = host.turn(look.matte.src, look.rotation), host.turn(matte.pha, look.rotation)
     return Sample(look.matte.time_s, shown(src, size), shown(pha, size))
+
+
+def thinned(samples: list[Sample], most: int) -> list[Sample]:
+    """`samples`, or where there are more than `most`, half as many of the older half."""
+    older = len(samples) // 2
+    return [*samples[:older:2], *samples[older:]] if len(samples) > most else samples
 
 
 def check_enough(samples: Sequence[Sample], name: str) -> None:

@@ -9,10 +9,9 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,7 +31,18 @@ from streammatte.students.lessons import Going, Learnt, Lesson
 from streammatte.students.process import Trainer
 from streammatte.tandem import STUDENT, TEACHER, Answering, Tandem
 
-__all__ = ["Graduate", "Lessons", "Schooling", "Taught", "check_teacher", "examined", "opened", "school_of", "teach"]
+__all__ = [
+    "Graduate",
+    "Lessons",
+    "Schooling",
+    "Taught",
+    "check_teacher",
+    "examined",
+    "learnt_from",
+    "opened",
+    "school_of",
+    "teach",
+]
 
 _LEAST_S, _MOST_S, _SHARE = 20.0, 90.0, 0.2
 """How long a file's student is taught: this share of the file's length, within bounds."""
@@ -94,6 +104,34 @@ def teach(
     """One lesson on `samples`. Raises StudentError."""
     taught, held_out = split(samples)
     return trainer.teach(Lesson(taught, held_out, seconds, steps, seed, threads or _cores()), told)
+
+
+def learnt_from(
+    source: Source,
+    matter: Matter,
+    seconds: float | None,
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    building: BuildProgress | None = None,
+) -> Taught:
+    """A student of the whole of `source`, which is read and closed; `matter` is its teacher.
+
+    Taught for so many `seconds`, without for as long as suits the length of the file, or for `steps`. Raises
+    StudentError, SourceError.
+    """
+    tell = building or (lambda phase, done, total: None)
+    with closing(Trainer(aside=False)) as trainer:
+        samples = found(source, matter, lambda done, total: tell("looking for samples", done, total))
+        learnt = teach(
+            trainer,
+            samples,
+            min(max(_SHARE * samples[-1].time_s, _LEAST_S), _MOST_S) if seconds is None else seconds,
+            seed=seed,
+            steps=steps,
+            told=lambda how: tell("teaching", round(100 * how.done), 100),
+        )
+    return Taught(learnt, tuple(samples))
 
 
 def _cores() -> int:
@@ -163,21 +201,15 @@ class Schooling:
     def __init__(self, matter: Matter, source: Source, seed: int, building: BuildProgress | None) -> None:
         """`source` is the file opened once more; it is read, and closed. Raises StudentError."""
         started_s = time.perf_counter()
-        tell = building or (lambda phase, done, total: None)
         self._place = tempfile.TemporaryDirectory(prefix="streammatte-student-")
         self._student: Matter | None = None
         try:
-            trainer = Trainer(aside=False)
-            try:
-                samples = found(source, matter, lambda done, total: tell("looking for samples", done, total))
-                seconds = min(max(_SHARE * samples[-1].time_s, _LEAST_S), _MOST_S)
-                learnt = teach(trainer, samples, seconds, seed=seed, told=partial(_tell, tell))
-            finally:
-                trainer.close()
-            self._taught = Taught(learnt, tuple(samples))
+            self._taught = learnt_from(source, matter, None, seed=seed, building=building)
             manifest = self._taught.manifest("student", matter, source.info.name, seed)
-            self._student = opened(manifest, learnt.onnx, Path(self._place.name), streams=matter.info.streams)
-            self._examined = examined(self._student, samples)
+            self._student = opened(
+                manifest, self._taught.learnt.onnx, Path(self._place.name), streams=matter.info.streams
+            )
+            self._examined = examined(self._student, self._taught.samples)
         except BaseException:
             self.close()
             raise
@@ -207,10 +239,6 @@ class Schooling:
         if self._student is not None:
             self._student.close()
         self._place.cleanup()
-
-
-def _tell(tell: BuildProgress, going: Going) -> None:
-    tell("teaching", round(100 * going.done), 100)
 
 
 def school_of(

@@ -15,14 +15,13 @@ from streammatte.matter import Matter
 from streammatte.parts import matter_of, streams_for
 from streammatte.ports import BuildProgress, Source
 from streammatte.quality import quality_of
-from streammatte.sampling import found
 from streammatte.scenes import PREFIX, Manifest, check_name, keep, scenes_dir
-from streammatte.schooling import Taught, check_teacher, examined, opened, teach
+from streammatte.schooling import Taught, check_teacher, examined, learnt_from, opened
 from streammatte.sources.mirrored import Mirrored
-from streammatte.students.process import Trainer, missing
+from streammatte.students.process import missing
 from streammatte.weights.fetch import Progress as PullProgress
 
-__all__ = ["check_tuning", "tune", "tune_file", "tune_live"]
+__all__ = ["check_tuning", "tune", "tune_live"]
 
 _FILE_S, _LIVE_S = 90.0, 240.0
 
@@ -52,7 +51,7 @@ def tune(
     pulling: PullProgress | None = None,
     building: BuildProgress | None = None,
 ) -> Manifest:
-    """Teach a student what `spec` shows and keep it as scene `name`: a video (`tune_file`), or live (`tune_live`).
+    """Teach a student what `spec` shows and keep it as scene `name`: a video, or live (`tune_live`).
 
     For so many `seconds`; without, 90, and a camera 240 at most.
     `told` is what a live one is told by, `show` the live output where it sees itself. Raises StudentError, SourceError,
@@ -71,7 +70,7 @@ def tune(
         if live:
             taught = tune_live(source, matter, settings, seconds=seconds or _LIVE_S, told=told, show=show)
         else:
-            taught = tune_file(source, matter, settings, seconds=seconds or _FILE_S, steps=steps, building=building)
+            taught = learnt_from(source, matter, seconds or _FILE_S, seed=settings.seed, steps=steps, building=building)
         return _kept(taught, matter, source.info.name, settings, name, keep_frames=keep_frames)
 
 
@@ -84,30 +83,6 @@ def _teacher_of(
     matter = matter_of(settings, quality, streams_for(live=True), pulling, building)
     check_teacher(matter)
     return matter
-
-
-def tune_file(
-    source: Source,
-    matter: Matter,
-    settings: Settings,
-    *,
-    seconds: float,
-    steps: int | None = None,
-    building: BuildProgress | None = None,
-) -> Taught:
-    """A student of the whole of `source`, taught for so many `seconds`, or for `steps`. Raises StudentError."""
-    tell = building or (lambda phase, done, total: None)
-    with closing(Trainer(aside=False)) as trainer:
-        samples = found(source, matter, lambda done, total: tell("looking for samples", done, total))
-        learnt = teach(
-            trainer,
-            samples,
-            seconds,
-            seed=settings.seed,
-            steps=steps,
-            told=lambda how: tell("teaching", round(100 * how.done), 100),
-        )
-    return Taught(learnt, tuple(samples))
 
 
 def tune_live(

@@ -19,7 +19,7 @@ from streammatte.errors import StreammatteError, first_line
 from streammatte.frame import Frame, Look, Matte, StreamInfo
 from streammatte.live.models import Models
 from streammatte.meter import StudentReport, StudentTurn
-from streammatte.sampling import MOST_SAMPLES, Sample, check_enough, is_held_out, sample_of, student_size
+from streammatte.sampling import MOST_SAMPLES, Sample, check_enough, is_held_out, sample_of, student_size, thinned
 from streammatte.tandem import STUDENT, TEACHER, Answering
 
 __all__ = ["Graduated", "School", "Teach"]
@@ -208,12 +208,9 @@ class School:
         if self._samples and 0 <= look.matte.time_s - self._samples[-1].time_s < gap_s:
             return
         sample = replace(sample_of(look, matte, self._size), held_out=is_held_out(self._numbered))
-        self._samples.append(sample)
+        self._samples = thinned([*self._samples, sample], MOST_SAMPLES)
         self._numbered += 1
         self._new += 1
-        if len(self._samples) > MOST_SAMPLES:  # of what is long past half as many will do
-            half = MOST_SAMPLES // 2
-            self._samples = [*self._samples[:half:2], *self._samples[half:]]
 
     # checks
 

@@ -28,8 +28,6 @@ class Lesson:
     """With it that many steps are made, however long they take: the same samples and seed give the same student."""
     seed: int = 0
     threads: int = 1
-    afresh: bool = False
-    """Forget what was learnt before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,8 @@ class Teaching:
         """Teach, and examine on what was held out. `told` hears how far it is."""
         torch.set_num_threads(lesson.threads)
         torch.manual_seed(lesson.seed + self._steps)
-        if self._network is None or lesson.afresh:
+        if self._network is None:
             self._network = StudentNetwork().to(memory_format=torch.channels_last)
-            self._steps = 0
         started_s = time.perf_counter()
         half = _half_precision()
         self._steps += _taught(self._network, lesson, half, told)

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +38,17 @@ Reported = Callable[..., dict[str, Any]]
 FRAMES, STEPS = 40, 200
 
 
+def lessons_of(steps: int) -> Callable[..., Any]:
+    """Teaching by so many steps, whatever is asked for."""
+    return lambda *args, **given: teach(*args, **{**given, "steps": given.get("steps") or steps})
+
+
 @pytest.fixture(autouse=True)
 def small_and_quick(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Students of a twentieth of the size, taught for so many steps, kept in a folder of the test's; that folder."""
     monkeypatch.setattr("streammatte.students.samples._AREA_PX", 64 * 32)
     monkeypatch.setattr(schooling, "_cores", lambda: 1)
-    monkeypatch.setattr(schooling, "teach", partial(schooling.teach, steps=STEPS))
+    monkeypatch.setattr(schooling, "teach", lessons_of(STEPS))
     monkeypatch.setattr(kept, "user_data_path", lambda *names, **how: tmp_path / "data")
     return tmp_path / "data" / "scenes"
 
@@ -93,15 +97,6 @@ def test_a_scene_from_a_video_to_its_end(
     assert list(small_and_quick.iterdir()) == []
 
 
-def test_nothing_is_kept_but_the_network(video: Path, small_and_quick: Path, reported: Reported) -> None:
-    reported("tune", video, "--name", "den", "-m", "tiny", "--steps", 2)
-    assert sorted(path.name for path in (small_and_quick / "den").iterdir()) == [
-        "den.onnx",
-        "den.toml",
-        "manifest.json",
-    ]
-
-
 def test_a_file_with_its_own_student(video: Path, tmp_path: Path, reported: Reported) -> None:
     teacher, both = tmp_path / "t.mkv", tmp_path / "s.mkv"
     plain = ("--stabilize", "none", "--refine", "none", "--tta", "off", "--lookahead", 0, "--stride", 1)
@@ -119,7 +114,7 @@ def test_a_file_with_its_own_student(video: Path, tmp_path: Path, reported: Repo
 def test_a_student_that_learnt_nothing_does_nothing(
     video: Path, tmp_path: Path, reported: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schooling, "teach", partial(teach, steps=1))
+    monkeypatch.setattr(schooling, "teach", lessons_of(1))
     teacher, both = tmp_path / "t.mkv", tmp_path / "s.mkv"
     reported(video, "-m", "tiny", "--matte", teacher)
     report = reported(video, "-m", "tiny", "--matte", both, "--student", "auto")
@@ -212,7 +207,7 @@ def test_an_unknown_scene(video: Path, capfd: pytest.CaptureFixture[str]) -> Non
 
 def test_a_live_run_teaches_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a file at its own pace, until the student has been taught and looked at: however long that takes."""
-    monkeypatch.setattr(schooling, "teach", partial(teach, steps=20))
+    monkeypatch.setattr(schooling, "teach", lessons_of(20))
     clip = room_video(tmp_path / "long.mp4", 25 * 100, (128, 72))
     pipeline = open_pipeline(str(clip), Settings(model="tiny", to=("null",), bg="red", student="auto"))
     assert isinstance(pipeline, LivePipeline)
@@ -226,6 +221,8 @@ def test_a_live_run_teaches_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     report = pipeline.run()
     student = report.student
     assert student is not None
+    assert pipeline.controls is not None
+    assert pipeline.controls.state()["answering"] == (student.turns[-1].to if student.turns else "teacher")
     assert (student.teacher, student.lessons) == ("tiny", 1)
     assert student.frames_taught + student.frames_held_out >= 12
     assert student.frames_student + student.frames_teacher > 12
@@ -240,7 +237,7 @@ def test_a_scene_from_a_camera(
     """A file at its own pace in the camera's place: who sits there is told what to do, and when it is over."""
     monkeypatch.setattr("streammatte.guided._STEP_S", 0.3)
     monkeypatch.setattr("streammatte.guided._ROUNDS", 1)
-    monkeypatch.setattr(schooling, "teach", partial(teach, steps=25))
+    monkeypatch.setattr(schooling, "teach", lessons_of(25))
     clip = room_video(tmp_path / "long.mp4", 25 * 100, (128, 72))
     monkeypatch.setattr("streammatte.tuning.open_input", lambda spec, settings: Paced(open_input(str(clip), settings)))
     assert run("tune", "camera", "--name", "den", "-m", "tiny") == 0
@@ -251,6 +248,7 @@ def test_a_scene_from_a_camera(
     assert "scene:den: taught" in out
     made = manifest_of("den")
     assert made.steps >= 25
+    # Nothing is kept but the network.
     assert sorted(path.name for path in (small_and_quick / "den").iterdir()) == [
         "den.onnx",
         "den.toml",
