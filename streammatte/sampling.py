@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,6 +16,7 @@ from streammatte.errors import StudentError
 from streammatte.frame import Frame, Look, Matte, StreamInfo
 from streammatte.inference import MatteMaker
 from streammatte.kernels import host
+from streammatte.meter import Meter
 from streammatte.ports import Source
 from streammatte.students.samples import Samples, input_size, shown
 
@@ -53,10 +55,18 @@ class Sample:
     """It is not taught, but examined on."""
 
 
-def found(source: Source, matter: MatteMaker, told: Callable[[int, int], None] | None = None) -> list[Sample]:
+def found(
+    source: Source,
+    matter: MatteMaker,
+    told: Callable[[int, int], None] | None = None,
+    *,
+    streams: int = 1,
+    meter: Meter | None = None,
+) -> list[Sample]:
     """Samples spread over the whole of `source`, which is read to its end and closed.
 
-    `told` hears of frames read, and how many there are. Raises StudentError where the subject is never there, or too
+    `told` hears of frames read, and how many there are; `streams` is how many threads may ask `matter` at once, and
+    `meter` is told as stage "infer" what that takes. Raises StudentError where the subject is never there, or too
     little is; SourceError.
     """
     info = source.info
@@ -65,16 +75,23 @@ def found(source: Source, matter: MatteMaker, told: Callable[[int, int], None] |
     wanted = min(max(math.ceil(expected / rate / _EVERY_S), _AT_LEAST), MOST_SAMPLES)
     step = max(1, expected // wanted) if expected else max(1, round(_EVERY_S * rate))
     size = student_size(info)
-    samples: list[Sample] = []
-    with closing(source):
+    times = meter or Meter()
+
+    def asked(look: Look) -> Sample:
+        with times.stage("infer"):
+            matte = matter.see(look)
+        return sample_of(look, matte, size)
+
+    answers: list[Future[Sample]] = []
+    with closing(source), ThreadPoolExecutor(streams, "samples") as pool:
         for number, frame in enumerate(_frames(source)):
             if told is not None and number % 10 == 0:
                 told(number, max(expected, number))
             if number % step == step // 2:
-                look = matter.look(frame)
-                samples.append(sample_of(look, matter.see(look), size))
-            if len(samples) >= 2 * MOST_SAMPLES:  # longer than it said
-                samples, step = samples[::2], 2 * step
+                answers.append(pool.submit(asked, matter.look(frame)))
+            if len(answers) >= 2 * MOST_SAMPLES:  # longer than it said
+                answers, step = answers[::2], 2 * step
+        samples = [answer.result() for answer in answers]
     check_enough(samples, info.name)
     return [replace(sample, held_out=is_held_out(number)) for number, sample in enumerate(samples)]
 

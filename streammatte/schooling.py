@@ -20,7 +20,7 @@ import numpy as np
 from streammatte.agreement import Examined, apart
 from streammatte.errors import StudentError
 from streammatte.matter import Matter
-from streammatte.meter import StudentReport
+from streammatte.meter import Meter, StudentReport
 from streammatte.own_model import scene_model
 from streammatte.parity import normalized
 from streammatte.ports import BuildProgress, Source
@@ -42,10 +42,12 @@ __all__ = [
     "opened",
     "school_of",
     "teach",
+    "worth_s",
 ]
 
-_LEAST_S, _MOST_S, _SHARE = 20.0, 90.0, 0.2
-"""How long a file's student is taught: this share of the file's length, within bounds."""
+_LEAST_S, _MOST_S, _SHARE, _STRIDE = 20.0, 120.0, 0.25, 3
+"""How long a file's student is taught: this share of the time its teacher would take for every third frame, within
+bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +119,33 @@ def learnt_from(
 ) -> Taught:
     """A student of the whole of `source`, which is read and closed; `matter` is its teacher.
 
-    Taught for so many `seconds`, without for as long as suits the length of the file, or for `steps`. Raises
-    StudentError, SourceError.
+    Taught for so many `seconds`, without for as long as it is worth, or for `steps`. Raises StudentError, SourceError.
     """
-    tell = building or (lambda phase, done, total: None)
+    tell, meter, streams = building or (lambda phase, done, total: None), Meter(), matter.info.streams
     with closing(Trainer(aside=False)) as trainer:
-        samples = found(source, matter, lambda done, total: tell("looking for samples", done, total))
+        samples = found(
+            source,
+            matter,
+            lambda done, total: tell("looking for samples", done, total),
+            streams=streams,
+            meter=meter,
+        )
+        teacher_s = 1e-3 * meter.stages()["infer"].p50_ms / streams
+        frames = round(samples[-1].time_s * float(source.info.rate or 30))
         learnt = teach(
             trainer,
             samples,
-            min(max(_SHARE * samples[-1].time_s, _LEAST_S), _MOST_S) if seconds is None else seconds,
+            worth_s(frames, teacher_s) if seconds is None else seconds,
             seed=seed,
             steps=steps,
             told=lambda how: tell("teaching", round(100 * how.done), 100),
         )
     return Taught(learnt, tuple(samples))
+
+
+def worth_s(frames: int, teacher_s: float) -> float:
+    """How many seconds to teach a student of a file of so many frames, each of which takes its teacher so long."""
+    return min(max(_SHARE * teacher_s * frames / _STRIDE, _LEAST_S), _MOST_S)
 
 
 def _cores() -> int:
