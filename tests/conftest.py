@@ -10,6 +10,16 @@ from hypothesis import settings
 settings.register_profile("house", deadline=None)  # a busy machine is no failure
 settings.load_profile("house")
 
+_ALONE = ("guest", "obs", "pipewire", "export")
+"""Markers of tests that use what a machine has one of, or take all of it: never two of them at once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests run in several processes (pytest-xdist); those that cannot, in the same one."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in _ALONE):
+            item.add_marker(pytest.mark.xdist_group("alone"))
+
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

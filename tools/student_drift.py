@@ -57,7 +57,7 @@ def main() -> None:
     for key, value in found.items():
         print(f"{key:<24} {value}")
     facts = {"change": given.change, "seconds": given.seconds, "clips": list(given.clips), "student": report["student"]}
-    live = {key: report[key] for key in ("frames_out", "frames_dropped", "network_runs", "fallbacks")}
+    live = {key: report[key] for key in ("frames_out", "frames_dropped", "network_runs")}
     keep({**facts, **live, **found, "machine": describe()}, given.out)
 
 

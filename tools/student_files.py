@@ -75,9 +75,8 @@ def _run(long: Path, shots: list[Shot], options: list[str], place: Path) -> dict
         **_mads(matte, shots),
         "frames_student": student.get("frames_student", 0),
         "student": student,
-        "fallbacks": report["fallbacks"],
         "network_runs": report["network_runs"],
-        "stage_p50_ms": {name: times["p50_ms"] for name, times in report["stages"].items()},
+        "stage_p50_ms": {name.replace(f"{place}/", ""): times["p50_ms"] for name, times in report["stages"].items()},
     }
 
 

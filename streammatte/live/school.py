@@ -86,6 +86,7 @@ class School:
         self._standing_in = False
         self._agreed = self._tried = 0
         self._needed = _AGREEING
+        self._cut_seq = -1
         self._teacher_s = self._last_s = self._lost = 0.0
         self._checking = False
         self._open = True
@@ -166,7 +167,7 @@ class School:
             matte = self._models.see(look)
             self._teacher_s = time.perf_counter() - started_s
             if self._graduate is not None:
-                self._judge(apart(self._said(self._graduate, look).pha, matte.pha), look.matte.time_s)
+                self._judge(apart(self._said(self._graduate, look).pha, matte.pha), look.matte)
         with self._changing:
             self._last_s, self._lost = look.matte.time_s, 0.0
             self._sample(look, matte)
@@ -176,19 +177,21 @@ class School:
         with self._answering:
             return graduate.student.see(look)
 
-    def _judge(self, distance: float, time_s: float) -> None:
+    def _judge(self, distance: float, seen: Matte) -> None:
         with self._changing:
             self._checks += 1
+            if seen.seq < self._cut_seq:  # it says nothing of what is there now
+                return
             self._distance = distance
             if distance > LIMIT:
                 self._agreed = 0
                 if self._standing_in:
-                    self._turn(TEACHER, f"{distance:.3f} from its teacher, more than {LIMIT:.3f}", time_s)
+                    self._turn(TEACHER, f"{distance:.3f} from its teacher, more than {LIMIT:.3f}", seen.time_s)
                     self._new, self._needed = 0, _AGREEING
             else:
                 self._agreed += 1
                 if not self._standing_in and self._agreed >= self._needed:
-                    self._turn(STUDENT, f"it agreed on {self._agreed} frames in a row", time_s)
+                    self._turn(STUDENT, f"it agreed on {self._agreed} frames in a row", seen.time_s)
             self._tried = 0 if self._standing_in else self._tried + 1
 
     def _turn(self, to: str, why: str, time_s: float) -> None:
@@ -198,6 +201,7 @@ class School:
     def _at_cut(self, look: Look) -> Look:
         """The look for the teacher; where the student agrees with what it says, that goes on at once."""
         with self._changing:
+            self._cut_seq = look.matte.seq
             if self._standing_in:
                 self._turn(TEACHER, "a cut", look.matte.time_s)
             self._agreed, self._needed, self._new = 0, 1, 0

@@ -217,6 +217,16 @@ def test_a_cut_is_the_teachers_at_once_and_one_word_gives_it_back() -> None:
     stream.school.close()
 
 
+def test_a_check_of_a_frame_before_a_cut_says_nothing_of_what_is_after() -> None:
+    stream = Stream(Teacher(cut=200), Lessons(Pupil(range(200, 10_000)))).go(60).taught().until("student")
+    before = stream.mattes[-1]
+    stream.go(201 - len(stream.mattes))
+    assert stream.school.state == "teacher"
+    stream.school._judge(0.0, before)  # it was with the teacher all that time
+    assert stream.school.state == "teacher"
+    stream.school.close()
+
+
 def test_after_a_cut_a_student_that_knows_nothing_waits() -> None:
     stream = Stream(Teacher(cut=200), Lessons(Pupil(range(200, 10_000)), Pupil())).go(60).taught().until("student")
     stream.go(260 - len(stream.mattes))
