@@ -51,7 +51,7 @@ def main() -> None:
         write(clip, _joined(shots, given.change), _SIZE, _RATE)
         report = report_of(
             *(str(clip), "--to", "null", "--matte", str(matte), "--bg", "red", "--student", "auto"),
-            *("--quality", given.quality, "--governor", "off"),
+            *("--quality", given.quality),
         )
         found = _found(report["student"], matte, shots, given.seconds)
     for key, value in found.items():

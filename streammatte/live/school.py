@@ -33,8 +33,9 @@ _AGREEING = 3
 """Frames in a row, none of which it was taught, on which a student agrees before it takes over."""
 _TRIALS = 12
 """So many without that, and it is taught again."""
-_CHECK_S, _CHECK_SHARE = 1.0, 6.0
-"""A check so often, and no more than one part in so many of the time."""
+_CHECK_S, _CHECK_SHARE, _STUDY_SHARE = 1.0, 6.0, 2.0
+"""A check so often, and no more than one part in so many of the time; where a cheaper model answers, the teacher's word
+is all there is to learn from, and comes more often."""
 _LOST = 0.3
 """Motion that could not be followed, in pictures, since the last check: one is due."""
 _LOST_SHARE = 1.5
@@ -223,7 +224,8 @@ class School:
         since_s = time_s - self._last_s
         if self._checking or 0 <= since_s < _LOST_SHARE * self._teacher_s:
             return False
-        return self._lost > _LOST or not 0 <= since_s < max(_CHECK_S, _CHECK_SHARE * self._teacher_s)
+        share = _CHECK_SHARE if self._standing_in else _STUDY_SHARE
+        return self._lost > _LOST or not 0 <= since_s < max(_CHECK_S, share * self._teacher_s)
 
     def _check(self, look: Look) -> None:
         self._checking = True
