@@ -129,7 +129,7 @@ class Guided:
             look = self._matter.look(frame)
             matte = self._matter.see(look)
             if not self._samples or look.matte.time_s - self._samples[-1].time_s >= _APART_S:
-                self._keep(replace(sample_of(look, matte, size), held_out=is_held_out(self._numbered)))
+                self._keep(replace(sample_of(matte, look.rotation, size), held_out=is_held_out(self._numbered)))
             with self._swapping:
                 said = None if self._present is None else self._present.student.see(look)
             if self._preview is not None:

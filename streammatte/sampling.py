@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from streammatte.errors import StudentError
-from streammatte.frame import Frame, Look, Matte, StreamInfo
+from streammatte.frame import Frame, Look, Matte, Packet, Shown, StreamInfo
 from streammatte.inference import MatteMaker
 from streammatte.kernels import host
 from streammatte.meter import Meter
+from streammatte.parallel import with_mattes
 from streammatte.ports import Source
 from streammatte.students.samples import Samples, input_size, shown
 
@@ -77,21 +77,26 @@ def found(
     size = student_size(info)
     times = meter or Meter()
 
-    def asked(look: Look) -> Sample:
-        with times.stage("infer"):
-            matte = matter.see(look)
-        return sample_of(look, matte, size)
-
-    answers: list[Future[Sample]] = []
-    with closing(source), ThreadPoolExecutor(streams, "samples") as pool:
+    def chosen() -> Iterator[Shown]:
         for number, frame in enumerate(_frames(source)):
             if told is not None and number % 10 == 0:
                 told(number, max(expected, number))
             if number % step == step // 2:
-                answers.append(pool.submit(asked, matter.look(frame)))
-            if len(answers) >= 2 * MOST_SAMPLES:  # longer than it said
-                answers, step = answers[::2], 2 * step
-        samples = [answer.result() for answer in answers]
+                yield Shown(frame, matter.look(frame))
+
+    def see(look: Look) -> Matte:
+        with times.stage("infer"):
+            return matter.see(look)
+
+    samples: list[Sample] = []
+    with closing(source), closing(with_mattes(chosen(), see, streams)) as seen:
+        for event in seen:
+            if isinstance(event, Packet):
+                continue
+            frame, matte = event
+            samples.append(sample_of(matte, frame.rotation, size))
+            if len(samples) >= 2 * MOST_SAMPLES:  # longer than it said
+                samples, step = samples[::2], 2 * step
     check_enough(samples, info.name)
     return [replace(sample, held_out=is_held_out(number)) for number, sample in enumerate(samples)]
 
@@ -106,10 +111,10 @@ def student_size(info: StreamInfo) -> tuple[int, int]:
     return input_size(*map(float, (height, width) if info.rotation % 180 else (width, height)))
 
 
-def sample_of(look: Look, matte: Matte, size: tuple[int, int]) -> Sample:
-    """The frame that `look` shows, with what the network said of it; upright, of `size`."""
-    src, pha = host.turn(look.matte.src, look.rotation), host.turn(matte.pha, look.rotation)
-    return Sample(look.matte.time_s, shown(src, size), shown(pha, size))
+def sample_of(matte: Matte, rotation: int, size: tuple[int, int]) -> Sample:
+    """A frame with what the network said of it; upright, which it is after `rotation`, and of `size`."""
+    src, pha = host.turn(matte.src, rotation), host.turn(matte.pha, rotation)
+    return Sample(matte.time_s, shown(src, size), shown(pha, size))
 
 
 def thinned(samples: list[Sample], most: int) -> list[Sample]:

@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
-from command import QUALITIES, add_variants, keep, printed_by, table
+from command import BEACH, QUALITIES, add_variants, keep, printed_by, table
 from machine import describe
 from make_clip import make_clip
 
 Run: TypeAlias = dict[str, Any]
 
-_BEACH = Path(__file__).parent.parent / "streammatte" / "demo_clip" / "beach.jpg"
 _JOBS = str(Path(__file__).with_name("contestants.py"))
 _TITLES = {
     "fps": "fps",
@@ -58,7 +57,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", metavar="CLIP|WxH")
-    parser.add_argument("--bg", type=Path, default=_BEACH)
+    parser.add_argument("--bg", type=Path, default=BEACH)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rembg-frames", type=int, help="fewer than the clip has, for it is slow; 0: not at all")

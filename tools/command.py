@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "BEACH",
     "QUALITIES",
     "add_variants",
     "keep",
@@ -23,6 +24,8 @@ __all__ = [
     "variant",
 ]
 
+BEACH = Path(__file__).parent.parent / "streammatte" / "demo_clip" / "beach.jpg"
+"""What subjects are put over."""
 QUALITIES = [(name, ["--quality", name]) for name in ("fast", "balanced", "best")]
 """What tools compare where no --variant is given: names and options."""
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from command import QUALITIES, add_variants, keep, printed_by, report_of, runs_per_frame, stage_p50_ms, table
 from machine import describe
+from shots import with_truth
 
 Row: TypeAlias = dict[str, float]
 
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     add_variants(parser)
     given = parser.parse_args()
-    clips = list(_clips(given.folder / "public", given.clips))
+    clips = with_truth(given.folder, given.clips)
     if not clips:
         parser.error(f"{given.folder}/public: no such clip with an alpha.mkv")
     variants = given.variants or QUALITIES
@@ -53,12 +54,6 @@ def main() -> None:
     scores = {"rembg's recipe": theirs} | {name: entry["clips"] for name, entry in found.items()}
     print("", means_table(scores), "", mad_table(scores), "", sep="\n")
     keep({"variants": found, "rembg_reference": reference, "machine": describe()}, given.out)
-
-
-def _clips(folder: Path, only: list[str] | None) -> Iterator[Path]:
-    for clip in sorted(folder.iterdir()):
-        if (clip / "alpha.mkv").exists() and (only is None or clip.name in only):
-            yield clip
 
 
 def _scored(score: Path, clips: list[Path], name: str, options: list[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streammatte import scoring
+
 __all__ = ["Picture", "Shot", "mad", "mattes", "with_truth", "write"]
 
 Picture = npt.NDArray[np.uint8]
@@ -20,9 +22,10 @@ _WIDEST, _BREATH, _BREATH_FRAMES, _WANDER_FRAMES = 0.86, 0.1, 97, (61, 83)
 """The window: its share of the clip's picture and how that changes, and how many frames its sways take / 2 pi."""
 
 
-def with_truth(folder: Path) -> list[Path]:
-    """The clips below FOLDER/public with a source.mp4 and an alpha.mkv, by name."""
-    return sorted(clip for clip in (folder / "public").iterdir() if (clip / "alpha.mkv").exists())
+def with_truth(folder: Path, only: Sequence[str] | None = None) -> list[Path]:
+    """The clips below FOLDER/public with a source.mp4 and an alpha.mkv, by name; of these names only, where given."""
+    clips = sorted(clip for clip in (folder / "public").iterdir() if (clip / "alpha.mkv").exists())
+    return [clip for clip in clips if only is None or clip.name in only]
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def mattes(path: Path, step: int = 1) -> Iterator[tuple[float, Picture]]:
 
 def mad(said: Picture, truth: Picture) -> float:
     """Mean absolute difference of two alphas, in thousandths."""
-    return 1e3 * float(np.abs(said.astype(np.float32) - truth).mean()) / 255
+    return scoring.mad(np.asarray((said.astype(np.float32) - truth) / 255, np.float32))
 
 
 def _decoded(path: Path, form: str) -> list[Picture]:

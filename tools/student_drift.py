@@ -30,7 +30,7 @@ _DARK, _NEAR = 0.6, 1.3
 _DISSOLVE = 25
 _OPAQUE = 128
 _WINDOW_S = 1.0
-_MATTES = "pub_real_man_webcam", "pub_real_woman_handheld"
+_CLIPS = "pub_real_man_webcam", "pub_real_woman_handheld"
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--change", choices=("cut", "dissolve"), default="cut")
     parser.add_argument("--seconds", type=float, default=150.0)
-    parser.add_argument("--clips", nargs=2, default=_MATTES, metavar="NAME")
+    parser.add_argument("--clips", nargs=2, default=_CLIPS, metavar="NAME")
     parser.add_argument("--quality", default="balanced")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -53,6 +53,8 @@ def main() -> None:
             *(str(clip), "--to", "null", "--matte", str(matte), "--bg", "red", "--student", "auto"),
             *("--quality", given.quality),
         )
+        if report["student"] is None:
+            parser.exit(1, "no student was taught in that time: give it more --seconds\n")
         found = _found(report["student"], matte, shots, given.seconds)
     for key, value in found.items():
         print(f"{key:<24} {value}")

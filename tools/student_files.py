@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import add_variants, keep, report_of, table
+from command import BEACH, add_variants, keep, report_of, table
 from machine import describe
 from shots import Shot, mad, mattes, with_truth, write
 
 _RATE = 30
 _SIZE = 1920, 1080
 _SCORED = 10
-_BEACH = Path(__file__).parent.parent / "streammatte" / "demo_clip" / "beach.jpg"
 _VARIANTS = [
     ("fast", ["--quality", "fast"]),
     ("fast with a student", ["--quality", "fast", "--student", "auto"]),
@@ -64,7 +63,7 @@ def _row(name: str, run: dict[str, Any]) -> list[str]:
 def _run(long: Path, shots: list[Shot], options: list[str], place: Path) -> dict[str, Any]:
     matte, composite = place / "matte.mkv", place / "out.mp4"
     started_s = time.perf_counter()
-    report = report_of(str(long), *options, "--bg", str(_BEACH), "-o", str(composite), "--matte", str(matte), "--force")
+    report = report_of(str(long), *options, "--bg", str(BEACH), "-o", str(composite), "--matte", str(matte), "--force")
     wall_s = time.perf_counter() - started_s
     student = report["student"] or {}
     return {

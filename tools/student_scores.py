@@ -23,6 +23,7 @@ from typing import Any
 
 from command import keep, printed_by, table
 from machine import describe
+from shots import with_truth
 
 from streammatte.agreement import Examined
 from streammatte.assembly import open_input
@@ -66,10 +67,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     clips: dict[str, dict[str, Any]] = {}
-    for clip in sorted((given.folder / "public").iterdir()):
-        if (clip / "alpha.mkv").exists() and (given.clips is None or clip.name in given.clips):
-            clips[clip.name] = _clip(clip, given)
-            print(clip.name, json.dumps(clips[clip.name]), flush=True)
+    for clip in with_truth(given.folder, given.clips):
+        clips[clip.name] = _clip(clip, given)
+        print(clip.name, json.dumps(clips[clip.name]), flush=True)
     if not clips:
         parser.error(f"{given.folder}/public: no such clip with an alpha.mkv")
     print(table(_SHOWN, [_row(name, entry) for name, entry in clips.items()]))

@@ -212,7 +212,7 @@ class School:
         gap_s = _APART_S if len(self._samples) < _FIRST_SAMPLES else _LATER_APART_S
         if self._samples and 0 <= look.matte.time_s - self._samples[-1].time_s < gap_s:
             return
-        sample = replace(sample_of(look, matte, self._size), held_out=is_held_out(self._numbered))
+        sample = replace(sample_of(matte, look.rotation, self._size), held_out=is_held_out(self._numbered))
         self._samples = thinned([*self._samples, sample], MOST_SAMPLES)
         self._numbered += 1
         self._new += 1

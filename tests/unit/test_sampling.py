@@ -64,6 +64,23 @@ def test_what_the_teacher_cannot_say_is_said_by_nobody(tmp_path: Path) -> None:
         found(open_input(str(clip), Settings()), Teacher(alpha=0), streams=2)
 
 
+def test_a_teacher_that_fails_is_not_asked_for_the_rest_of_the_file(tmp_path: Path) -> None:
+    class Failing(Teacher):
+        looked = 0
+
+        def look(self, frame: Frame) -> Look:
+            self.looked += 1
+            return super().look(frame)
+
+        def see(self, look: Look) -> Matte:
+            raise StudentError("no more")
+
+    teacher, clip = Failing(), room_video(tmp_path / "room.mp4", FRAMES)
+    with pytest.raises(StudentError, match="no more"):
+        found(open_input(str(clip), Settings()), teacher, streams=2)
+    assert teacher.looked <= 5, "no more wait than the threads can take"
+
+
 def test_the_older_half_is_thinned() -> None:
     samples = [Sample(float(number), *room(number)) for number in range(9)]
     assert thinned(samples, 9) is samples
